@@ -1,0 +1,195 @@
+"""From a configuration to objects: the only place that instantiates what YAML files name."""
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from lightning import Trainer
+from omegaconf import DictConfig, OmegaConf
+
+from vidpred.data.datamodule import ClipDataModule
+from vidpred.networks import Model
+from vidpred.objectives import Elbo
+from vidpred.schedules.teacher_forcing import Schedule
+from vidpred.training.guard import StepGuard
+from vidpred.training.module import Law, VideoPrediction
+from vidpred.types import FrameShape
+
+
+@dataclass(frozen=True)
+class Run:
+    """All that a training needs."""
+
+    data: ClipDataModule
+    module: VideoPrediction
+    trainer: Trainer
+
+
+def build(cfg: DictConfig, **extra: Any) -> Any:
+    """Instantiate what a part of the configuration names.
+
+    Raises:
+        ValueError: what the constructor raised, or that it has no such option.
+    """
+    try:
+        return instantiate(cfg, **extra, _convert_="all")
+    except InstantiationException as error:
+        if isinstance(error.__cause__, ValueError):
+            raise error.__cause__ from None
+        raise ValueError(" ".join(str(error).split())) from error
+
+
+def build_run(cfg: DictConfig) -> Run:
+    """Build data, module and trainer; draw or pack the data.
+
+    Raises:
+        ValueError: for what the options cannot mean, with the reason.
+    """
+    check_device(cfg.trainer)
+    precision = choose_precision(cfg.trainer)
+    torch.manual_seed(cfg.seed)
+    if cfg.fit_schedules:
+        _fit_schedules(cfg)
+    kl_anneal: Law = build(cfg.kl_anneal)
+    teacher_forcing: Schedule = build(cfg.teacher_forcing)
+    objective: Elbo = build(cfg.objective)
+    data: ClipDataModule = build(cfg.data)
+    model = build_model(cfg, data.shape)
+    if cfg.init_from is not None:
+        load_weights(model, Path(cfg.init_from))
+    data.prepare_data()
+    batches = len(data.train_sampler(world_size=_processes(cfg.trainer)))
+    total = cfg.trainer.max_epochs * (batches if kl_anneal.by == "step" else 1)
+    kl_anneal(0, total)
+    teacher_forcing(0, cfg.trainer.max_epochs)
+    module = VideoPrediction(
+        model=model,
+        objective=objective,
+        kl_anneal=kl_anneal,
+        teacher_forcing=teacher_forcing,
+        optimizer=build(cfg.optimizer, **({"fused": False} if precision == "16-mixed" else {})),
+        lr_schedule=build(cfg.lr_schedule),
+        context_frames=cfg.context_frames,
+        chunk=cfg.chunk,
+        validation_z=cfg.validation.z,
+        guard=StepGuard(**cfg.guard),
+        seed=cfg.seed,
+        compiled=cfg.trainer.compile,
+        config=to_plain(cfg),
+    )
+    callbacks = [build(callback) for callback in cfg.callbacks.values()]
+    loggers = [build(logger) for logger in cfg.logger.values()]
+    options = {key: value for key, value in cfg.trainer.items() if key != "compile"}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*use_distributed_sampler.*")
+        trainer = build(
+            OmegaConf.create(options),
+            precision=precision,
+            callbacks=callbacks,
+            logger=loggers or False,
+            default_root_dir=cfg.run_dir,
+            use_distributed_sampler=False,
+            enable_progress_bar="progress" in cfg.callbacks,
+        )
+    return Run(data, module, trainer)
+
+
+def build_model(cfg: DictConfig, shape: FrameShape) -> Model:
+    """The networks of a configuration, for frames of a shape."""
+    model: Model = build(cfg.model, shape=shape, prior=build(cfg.prior))
+    if isinstance(model, torch.nn.Module):
+        model.to(memory_format=torch.channels_last)
+    return model
+
+
+def load_weights(model: Model, path: Path) -> None:
+    """Load a checkpoint's weights into a model of the same shape; nothing in the file is executed.
+
+    Raises:
+        ValueError: if the file is no checkpoint of ours, or weights are missing, left over or of another shape.
+    """
+    state = read_checkpoint(path)["state_dict"]
+    weights = {name.removeprefix("model."): value for name, value in state.items() if name.startswith("model.")}
+    assert isinstance(model, torch.nn.Module)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ValueError(f"{path} does not fit this model: {' '.join(str(error).split())}") from None
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint without executing code in it.
+
+    Raises:
+        ValueError: if the file is missing, unreadable or not of vidpred.
+    """
+    if not path.is_file():
+        raise ValueError(f"there is no checkpoint {path}")
+    try:
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ValueError(f"{path} cannot be read as a checkpoint: {str(error).splitlines()[0]}") from None
+    if not isinstance(checkpoint, dict) or "vidpred" not in checkpoint:
+        raise ValueError(f"{path} is not a checkpoint of vidpred")
+    return checkpoint
+
+
+def check_device(trainer: DictConfig) -> None:
+    """Refuse a device that is not there.
+
+    Raises:
+        ValueError: that says which are.
+    """
+    present = {"cpu": "any number of processes"}
+    if torch.cuda.is_available():
+        present["gpu"] = f"{torch.cuda.device_count()}"
+    if torch.backends.mps.is_available():
+        present["mps"] = "1"
+    wanted = {"cuda": "gpu"}.get(trainer.accelerator, trainer.accelerator)
+    listed = ", ".join(f"{name} ({count})" for name, count in present.items())
+    if wanted != "auto" and wanted not in present:
+        raise ValueError(f"trainer.accelerator={trainer.accelerator}: no such device here; there is {listed}")
+    devices = trainer.devices
+    if isinstance(devices, int) and (devices == 0 or devices < -1):
+        raise ValueError(f"trainer.devices must be a positive number, -1 (all) or a list, got {devices}")
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if gpus and wanted in ("gpu", "auto") and isinstance(devices, int) and devices > gpus:
+        raise ValueError(f"trainer.devices={devices}: there is {listed}")
+    if trainer.max_epochs is None or trainer.max_epochs < 1:
+        raise ValueError(f"trainer.max_epochs must be >= 1, got {trainer.max_epochs}: schedules need its length")
+
+
+def choose_precision(trainer: DictConfig) -> str:
+    """``trainer.precision``; "auto" is bf16-mixed where the hardware computes it, else 32-true."""
+    if trainer.precision != "auto":
+        return str(trainer.precision)
+    if trainer.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+    if trainer.accelerator in ("auto", "mps") and torch.backends.mps.is_available():
+        return "32-true"
+    return "bf16-mixed" if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported() else "32-true"
+
+
+def to_plain(cfg: DictConfig) -> dict[str, Any]:
+    """The configuration, resolved, as dicts, lists and scalars alone."""
+    plain = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+def _processes(trainer: DictConfig) -> int:
+    return trainer.devices * trainer.num_nodes if isinstance(trainer.devices, int) and trainer.devices > 0 else 1
+
+
+def _fit_schedules(cfg: DictConfig) -> None:
+    """Shrink what does not fit a short run: cycles, delays, starts of decays."""
+    epochs = cfg.trainer.max_epochs
+    if "delay" in cfg.kl_anneal:
+        cfg.kl_anneal.delay = min(cfg.kl_anneal.delay, epochs - 1)
+        cfg.kl_anneal.cycles = min(cfg.kl_anneal.cycles, epochs - cfg.kl_anneal.delay)
+    if "decay_start" in cfg.teacher_forcing:
+        cfg.teacher_forcing.decay_start = min(cfg.teacher_forcing.decay_start, epochs - 1)

@@ -1,0 +1,199 @@
+"""The command line: finds the configuration, dispatches verbs, and turns errors of the user into one screen.
+
+Every verb is a module: ``python -m vidpred.run …`` is ``vidpred run …``. Nothing heavy is imported here.
+"""
+
+import difflib
+import os
+import re
+import runpy
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+VERBS = {
+    "run": "train a model",
+    "evaluate": "score a checkpoint on held-out clips",
+    "predict": "roll out a checkpoint and write the film",
+    "report": "compare runs in a table",
+}
+# values of these are paths: they are quoted, so that Hydra's grammar takes them as they are
+PATH_OPTIONS = ("resume", "init_from", "ckpt", "out", "runs", "image", "poses", "data.root", "data.cache", "hydra.run.dir",
+                "hydra.sweep.dir")  # fmt: skip
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def main() -> None:
+    """The console script: ``vidpred VERB …``."""
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["-sc"]:  # the shell asks for completions of the verb that stands on its line
+        arguments = _completed_verb() + arguments
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print("usage: vidpred VERB [option=value ...]\n")
+        print("\n".join(f"  {verb:<10} {meaning}" for verb, meaning in VERBS.items()))
+        print("\nvidpred VERB --help shows the options of a verb.")
+        return
+    if arguments[0] in ("-V", "--version"):
+        from vidpred import __version__
+
+        print(f"vidpred {__version__}")
+        return
+    verb = arguments[0]
+    if verb not in VERBS:
+        _fail(f"there is no verb {verb!r}{_did_you_mean(verb, VERBS)}; verbs are {', '.join(VERBS)}")
+    sys.argv = [sys.argv[0], *arguments[1:]]
+    # as __main__, so that Lightning starts further processes with ``python -m vidpred.VERB``
+    runpy.run_module(f"vidpred.{verb}", run_name="__main__", alter_sys=True)
+
+
+def find_conf() -> Path:
+    """The folder of configurations: of the checkout where there is one, else of the installed package."""
+    checkout = _PACKAGE.parent / "conf"
+    return checkout if (checkout / "run.yaml").is_file() else _PACKAGE / "conf"
+
+
+def launch(verb: str, task: "Callable[[DictConfig], Any]") -> None:
+    """Compose the configuration of a verb from ``sys.argv`` and call its task with it.
+
+    What the user did wrong ends in one line on standard error and exit code 2. In a multirun a job that fails is
+    reported, and the others go on.
+    """
+    arguments = [_quote_path(argument) for argument in sys.argv[1:]]
+    if any(argument in ("-h", "--help") for argument in arguments):
+        from vidpred.cli_help import render_help
+
+        print(render_help(verb, find_conf()))
+        return
+    try:
+        if verb == "run":
+            arguments = _continue_run(arguments)
+        sys.argv = [sys.argv[0], *arguments]
+        _run_hydra(verb, task)
+    except Exception as error:
+        _explain(error, verb, arguments)
+
+
+def register_resolvers() -> None:
+    """Make the resolvers that ``conf`` uses known to OmegaConf."""
+    from omegaconf import OmegaConf
+
+    OmegaConf.register_new_resolver("slug", _slug, replace=True)
+
+
+def _run_hydra(verb: str, task: "Callable[[DictConfig], Any]") -> None:
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands errors on instead of printing them
+    import hydra
+
+    register_resolvers()
+
+    def guarded(cfg: "DictConfig") -> Any:
+        from hydra.core.hydra_config import HydraConfig
+        from hydra.types import RunMode
+
+        try:
+            return task(cfg)
+        except Exception as error:
+            if HydraConfig.get().mode == RunMode.MULTIRUN and _is_users(error):
+                print(f"vidpred: job {HydraConfig.get().job.num} failed: {error}", file=sys.stderr)
+            raise
+
+    hydra.main(config_path=str(find_conf()), config_name=verb, version_base="1.3")(guarded)()
+
+
+def _explain(error: Exception, verb: str, arguments: Sequence[str]) -> None:
+    """End the program: one screen for what the user did, the traceback for what we did."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    if isinstance(error, (HydraException, OmegaConfBaseException)):
+        from vidpred.cli_help import explain_overrides
+
+        _fail(explain_overrides(error, verb, find_conf(), arguments))
+    if _is_users(error) and not os.environ.get("VIDPRED_TRACEBACK"):
+        _fail(str(error))
+    traceback.print_exception(error)
+    sys.exit(1)
+
+
+def _is_users(error: BaseException) -> bool:
+    """Whether our own code raised it on purpose, to tell the user something."""
+    if not isinstance(error, (ValueError, OSError)) and type(error).__module__.split(".")[0] != "vidpred":
+        return False
+    if isinstance(error, OSError):
+        return True
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and Path(frames[-1].filename).resolve().is_relative_to(_PACKAGE)
+
+
+def _fail(message: str) -> None:
+    print(f"vidpred: error: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _did_you_mean(word: str, choices: Sequence[str] | dict[str, str]) -> str:
+    close = difflib.get_close_matches(word, list(choices), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _quote_path(argument: str) -> str:
+    """``key=value`` with the value quoted for Hydra's grammar, where the key names a path."""
+    key, equals, value = argument.partition("=")
+    if not equals or key.lstrip("+") not in PATH_OPTIONS or value in ("", "null"):
+        return argument
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
+        return argument
+    if re.fullmatch(r"[\w./:~\-]+", value, re.ASCII):
+        return argument
+    # in Hydra's quoted strings a quote is escaped, and backslashes only right before one; ${ would interpolate
+    escaped = re.sub(r"(\\*)'", lambda found: found.group(1) * 2 + r"\'", value)
+    escaped = re.sub(r"(\\+)$", lambda found: found.group(1) * 2, escaped)
+    return f"{key}='{escaped.replace('${', chr(92) + '${')}'"
+
+
+def _continue_run(arguments: list[str]) -> list[str]:
+    """``resume=PATH``: compose as the run was composed, in its folder; options given now win.
+
+    Raises:
+        ValueError: if the path is no run folder and no checkpoint inside one.
+    """
+    given = {key: value for key, _, value in (argument.partition("=") for argument in arguments)}
+    resume = _unquote(given.get("resume", "null"))
+    if resume in ("null", "auto", ""):
+        return arguments
+    path = Path(resume).expanduser().resolve()
+    folder = next((place for place in (path, *path.parents[:2]) if (place / ".hydra" / "overrides.yaml").is_file()), None)
+    if not path.exists() or folder is None:
+        raise ValueError(
+            f"resume={resume}: expected the folder of a run, or a checkpoint inside one; "
+            f"to start a new run from a checkpoint's weights use init_from=…"
+        )
+    from omegaconf import OmegaConf
+
+    kept = OmegaConf.load(folder / ".hydra" / "overrides.yaml")
+    before = [override for override in kept if override.partition("=")[0].lstrip("+~") not in given]
+    return [*before, *arguments, _quote_path(f"hydra.run.dir={folder}")]
+
+
+def _unquote(value: str) -> str:
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
+        return value[1:-1].replace("\\'", "'")
+    return value
+
+
+def _slug(text: str) -> str:
+    """A folder name from overrides: no ``=``, no separators, at most 80 characters."""
+    return re.sub(r"[^\w.\-]+", "-", str(text)).strip("-")[:80] or "defaults"
+
+
+def _completed_verb() -> list[str]:
+    """The verb on the shell's line, taken out of it, so that Hydra sees its own options only."""
+    words = os.environ.get("COMP_LINE", "").split(" ")
+    if len(words) > 2 and words[1] in VERBS:
+        os.environ["COMP_LINE"] = " ".join([words[0], *words[2:]])
+        return [words[1]]
+    return ["run"]

@@ -1,0 +1,1 @@
+"""Where clips come from and how they reach the model."""

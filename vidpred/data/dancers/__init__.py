@@ -1,0 +1,1 @@
+"""The embedded data: procedural dancers whose films are drawn, not downloaded."""

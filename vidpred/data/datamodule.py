@@ -1,0 +1,150 @@
+"""The LightningDataModule: windows of packed sequences, random for training, whole for evaluation."""
+
+from typing import Any
+
+import torch
+from lightning import LightningDataModule
+from torch.utils.data import DataLoader
+
+from vidpred.data.clips import Clips, keep_batch
+from vidpred.data.sampler import ClipBatchSampler, SequenceBatchSampler
+from vidpred.data.source import Source, Split
+from vidpred.data.store import Store
+from vidpred.types import Batch, Clip, FrameShape
+
+
+class ClipDataModule(LightningDataModule):
+    """Serves clips of a source.
+
+    Args:
+        source: the sequences.
+        clip_length: T, frames of a training clip, context included.
+        batch_size: B, training clips a process gets in a batch.
+        clips_per_epoch: training clips in an epoch, over all processes; None is every window once.
+        random_start: shift the windows of every pass by a random offset.
+        eval_batch_size: clips rolled out together in validation and test.
+        val_clips: validation clips, spread evenly over all; None is all.
+        val_frames: frames of a validation clip; None is whole clips.
+        num_workers: loader processes; packed clips need none.
+        seed: of the order of clips.
+
+    Raises:
+        ValueError: for lengths or sizes below what a batch needs.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        clip_length: int,
+        batch_size: int,
+        clips_per_epoch: int | None = None,
+        random_start: bool = True,
+        eval_batch_size: int = 16,
+        val_clips: int | None = None,
+        val_frames: int | None = None,
+        num_workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if clip_length < 2:
+            raise ValueError(f"data.clip_length must be >= 2 (context and target), got {clip_length}")
+        if min(batch_size, eval_batch_size) < 1 or num_workers < 0:
+            raise ValueError(
+                f"data.batch_size and data.eval_batch_size must be >= 1 and data.num_workers >= 0, "
+                f"got {batch_size}, {eval_batch_size}, {num_workers}"
+            )
+        self.source, self.clip_length, self.batch_size = source, clip_length, batch_size
+        self.clips_per_epoch, self.random_start = clips_per_epoch, random_start
+        self.eval_batch_size, self.val_clips, self.val_frames = eval_batch_size, val_clips, val_frames
+        self.num_workers, self.seed = num_workers, seed
+        self._stores: dict[Split, Store] = {}
+
+    @property
+    def shape(self) -> FrameShape:
+        """Channels and size of frames and pose maps."""
+        return self.source.shape
+
+    def prepare_data(self) -> None:
+        """Generate or pack what is missing."""
+        self.source.prepare()
+
+    def store(self, split: Split) -> Store:
+        """The packed sequences of a split."""
+        if split not in self._stores:
+            self._stores[split] = self.source.open(split)
+        return self._stores[split]
+
+    def train_sampler(self, *, rank: int = 0, world_size: int = 1) -> ClipBatchSampler:
+        """The order of training clips."""
+        return ClipBatchSampler(
+            self.store("train").lengths,
+            length=self.clip_length,
+            batch_size=self.batch_size,
+            seed=self.seed,
+            clips_per_epoch=self.clips_per_epoch,
+            random_start=self.random_start,
+            rank=rank,
+            world_size=world_size,
+        )
+
+    def eval_sampler(self, split: Split, *, rank: int = 0, world_size: int = 1) -> SequenceBatchSampler:
+        """The clips that a split is evaluated on."""
+        return SequenceBatchSampler(
+            self.store(split).lengths,
+            batch_size=self.eval_batch_size,
+            max_sequences=self.val_clips,
+            max_length=self.val_frames,
+            rank=rank,
+            world_size=world_size,
+        )
+
+    def train_dataloader(self) -> "DataLoader[Clip]":
+        """Random clips, from where the run stands: exact also when it is resumed inside an epoch."""
+        sampler = self.train_sampler(rank=self._rank, world_size=self._world_size)
+        if self.trainer is not None:
+            done = self.trainer.fit_loop.epoch_loop.batch_progress.total.processed
+            sampler.resume(*divmod(done, _batches_per_epoch(len(sampler), self.trainer.limit_train_batches)))
+        return self._loader("train", sampler)
+
+    def val_dataloader(self) -> "DataLoader[Clip]":
+        """Whole validation clips."""
+        return self._loader("val", self.eval_sampler("val", rank=self._rank, world_size=self._world_size))
+
+    def test_dataloader(self) -> "DataLoader[Clip]":
+        """Whole test clips."""
+        return self._loader("test", self.eval_sampler("test", rank=self._rank, world_size=self._world_size))
+
+    def on_after_batch_transfer(self, batch: Clip, dataloader_idx: int) -> Batch:
+        """uint8 to float in [0, 1], on the device."""
+        return to_batch(batch)
+
+    def _loader(self, split: Split, sampler: ClipBatchSampler | SequenceBatchSampler) -> "DataLoader[Clip]":
+        return DataLoader(
+            Clips(self.store(split)),
+            batch_sampler=sampler,
+            collate_fn=keep_batch,
+            num_workers=self.num_workers if split == "train" else 0,
+            pin_memory=torch.cuda.is_available(),
+            persistent_workers=self.num_workers > 0 and split == "train",
+        )
+
+    @property
+    def _rank(self) -> int:
+        return self.trainer.global_rank if self.trainer is not None else 0
+
+    @property
+    def _world_size(self) -> int:
+        return self.trainer.world_size if self.trainer is not None else 1
+
+
+def to_batch(clip: Clip) -> Batch:
+    """Frames and pose maps as float in [0, 1], on the device where they are."""
+    return Batch(clip.frames.float() / 255, clip.poses.float() / 255, clip.sequence, clip.start)
+
+
+def _batches_per_epoch(batches: int, limit: Any) -> int:
+    """Batches of an epoch under Lightning's ``limit_train_batches``, a number or a share."""
+    if isinstance(limit, int):
+        return max(1, min(batches, limit))
+    return max(1, int(batches * (limit if limit is not None else 1.0)))

@@ -1,0 +1,141 @@
+"""The order of clips, a pure function of (seed, epoch), that knows where in an epoch it starts.
+
+Lightning does not skip consumed batches when a run is resumed inside an epoch; here the sampler starts where the run
+was. Loaders with workers call ``iter()`` more than once, hence the start is consumed when the iterator first runs.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from torch.utils.data import Sampler
+
+from vidpred.data.clips import Window
+
+
+class ClipBatchSampler(Sampler[list[Window]]):
+    """Batches of random windows for training.
+
+    Every sequence of at least ``length`` frames is cut into as many windows as fit without overlap; a random offset,
+    drawn per pass and sequence, shifts them all. A pass visits all windows in random order; an epoch is the next
+    ``clips_per_epoch`` of them.
+
+    Args:
+        lengths: number of frames of every sequence.
+        length: frames of a clip, T.
+        batch_size: clips a process gets in a batch.
+        seed: of order and offsets.
+        clips_per_epoch: windows in an epoch, over all processes; None is one pass.
+        random_start: draw offsets; otherwise windows start at multiples of ``length``.
+        rank: of this process.
+        world_size: number of processes.
+
+    Raises:
+        ValueError: if no sequence holds a clip, or an epoch holds no batch.
+    """
+
+    def __init__(
+        self,
+        lengths: Sequence[int],
+        *,
+        length: int,
+        batch_size: int,
+        seed: int,
+        clips_per_epoch: int | None = None,
+        random_start: bool = True,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self.sampler = self  # Lightning looks here for set_epoch
+        counts = [frames // length for frames in lengths]
+        self._pass_size = sum(counts)
+        if not self._pass_size:
+            longest = max(lengths, default=0)
+            raise ValueError(f"a clip of {length} frames is longer than every sequence; the longest has {longest}")
+        self._lengths, self._counts = list(lengths), counts
+        self._length, self._seed, self._random_start = length, seed, random_start
+        self._batch_size, self._rank, self._world_size = batch_size, rank, world_size
+        self._clips = clips_per_epoch or self._pass_size
+        if len(self) < 1:
+            raise ValueError(
+                f"an epoch of {self._clips} clips holds no batch of {batch_size} for {world_size} process(es); "
+                f"lower data.batch_size"
+            )
+        self._epoch, self._start = 0, 0
+        self._cached: tuple[int, list[Window]] | None = None
+
+    def __len__(self) -> int:
+        return self._clips // (self._batch_size * self._world_size)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Move to an epoch; a start inside it is kept if it is the current one."""
+        if epoch != self._epoch:
+            self._epoch, self._start = epoch, 0
+
+    def resume(self, epoch: int, batch: int) -> None:
+        """Continue inside an epoch, ``batch`` batches after its beginning."""
+        self._epoch, self._start = epoch, batch
+
+    def __iter__(self) -> Iterator[list[Window]]:
+        start, self._start = self._start, 0
+        epoch = self._epoch
+        step = self._batch_size * self._world_size
+        for batch in range(start, len(self)):
+            first = epoch * len(self) * step + batch * step + self._rank * self._batch_size
+            yield [self.window(position) for position in range(first, first + self._batch_size)]
+
+    def window(self, position: int) -> Window:
+        """The window at a position of the endless stream of clips."""
+        number, place = divmod(position, self._pass_size)
+        return self._pass(number)[place]
+
+    def _pass(self, number: int) -> list[Window]:
+        if self._cached is None or self._cached[0] != number:
+            rng = np.random.default_rng([self._seed, number])
+            windows = []
+            for sequence, (frames, count) in enumerate(zip(self._lengths, self._counts, strict=True)):
+                slack = frames - count * self._length
+                offset = int(rng.integers(slack + 1)) if self._random_start and count else 0
+                windows += [Window(sequence, offset + index * self._length, self._length) for index in range(count)]
+            order = rng.permutation(len(windows))
+            self._cached = (number, [windows[index] for index in order])
+        return self._cached[1]
+
+
+class SequenceBatchSampler(Sampler[list[Window]]):
+    """The beginnings of sequences in their order, each once whatever the number of processes: for evaluation.
+
+    Args:
+        lengths: number of frames of every sequence.
+        batch_size: clips in a batch; sequences of different lengths are not mixed in one.
+        max_sequences: use at most that many, spread evenly over all; None is all.
+        max_length: cut longer sequences to their first so many frames; None keeps them whole.
+        rank: of this process.
+        world_size: number of processes.
+    """
+
+    def __init__(
+        self,
+        lengths: Sequence[int],
+        *,
+        batch_size: int,
+        max_sequences: int | None = None,
+        max_length: int | None = None,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        count = min(len(lengths), max_sequences or len(lengths))
+        chosen = [index * len(lengths) // count for index in range(count)]
+        self.windows = [Window(index, 0, min(lengths[index], max_length or lengths[index])) for index in chosen]
+        batches: list[list[Window]] = []
+        for window in self.windows[rank::world_size]:
+            if batches and len(batches[-1]) < batch_size and batches[-1][0].length == window.length:
+                batches[-1].append(window)
+            else:
+                batches.append([window])
+        self._batches = batches
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[list[Window]]:
+        return iter(self._batches)

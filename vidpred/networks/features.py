@@ -1,0 +1,39 @@
+"""Rows of features, whatever a model keeps in them: tensors, tuples of tensors, or None."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from einops import rearrange
+from torch import Tensor
+
+
+def map_features(function: Callable[[Tensor], Tensor], features: Any) -> Any:
+    """Apply a function to every tensor.
+
+    Raises:
+        TypeError: if something else than tensors, tuples and None is found.
+    """
+    if features is None:
+        return None
+    if isinstance(features, Tensor):
+        return function(features)
+    if isinstance(features, tuple):
+        parts = [map_features(function, part) for part in features]
+        return type(features)(*parts) if hasattr(features, "_fields") else tuple(parts)
+    raise TypeError(f"features are tensors, tuples of them or None, got {type(features).__name__}")
+
+
+def at_step(features: Any, step: int) -> Any:
+    """Features of one time step: (B, T, …) to (B, …)."""
+    return map_features(lambda tensor: tensor[:, step], features)
+
+
+def fold_steps(features: Any, steps: slice) -> Any:
+    """Features of several time steps as rows: (B, T, …) to (B·S, …)."""
+    return map_features(lambda tensor: rearrange(tensor[:, steps], "b s ... -> (b s) ..."), features)
+
+
+def repeat_rows(features: Any, times: int) -> Any:
+    """Every row ``times`` times in a row: (B, …) to (B·S, …), in the order of ``fold_steps``."""
+    return map_features(lambda tensor: torch.repeat_interleave(tensor, times, dim=0), features)

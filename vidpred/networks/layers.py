@@ -1,0 +1,105 @@
+"""Building blocks of our own networks: no normalization layers, cheap activations, few memory passes."""
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+SLOPE = 0.1
+
+
+def activate(x: Float[Tensor, "*N"]) -> Float[Tensor, "*N"]:
+    """Leaky ReLU of slope 0.1."""
+    return functional.leaky_relu(x, SLOPE)
+
+
+class ResBlock(nn.Module):
+    """x + conv3(activate(conv3(activate(x)))), which starts as the identity (zero last convolution)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+        nn.init.zeros_(self.second.weight)
+
+    def forward(self, x: Float[Tensor, "N D h w"]) -> Float[Tensor, "N D h w"]:
+        """Features of the same shape."""
+        features: Tensor = self.second(activate(self.first(activate(x))))
+        return x + features
+
+
+class Down(nn.Module):
+    """Half the resolution: 4×4 convolution of stride 2."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 4, stride=2, padding=1)
+
+    def forward(self, x: Float[Tensor, "N D h w"]) -> Float[Tensor, "N E h/2 w/2"]:
+        """Features at half the height and width."""
+        features: Tensor = self.conv(activate(x))
+        return features
+
+
+class Up(nn.Module):
+    """Twice the resolution: 1×1 convolution to four times the channels, shuffled into space."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, 4 * outputs, 1)
+
+    def forward(self, x: Float[Tensor, "N D h w"]) -> Float[Tensor, "N E 2*h 2*w"]:
+        """Features at twice the height and width."""
+        return functional.pixel_shuffle(self.conv(activate(x)), 2)
+
+
+class UNet(nn.Module):
+    """An image to features at half, quarter and eighth resolution, the finer ones informed by the coarser.
+
+    Args:
+        channels: of the image.
+        widths: of the features at the three resolutions.
+    """
+
+    def __init__(self, channels: int, widths: tuple[int, int, int]) -> None:
+        super().__init__()
+        half, quarter, eighth = widths
+        self.stem = nn.Conv2d(4 * channels, half, 3, padding=1)
+        self.down_quarter, self.down_eighth = Down(half, quarter), Down(quarter, eighth)
+        self.inner_quarter, self.inner_eighth = ResBlock(quarter), ResBlock(eighth)
+        self.up_quarter, self.up_half = Up(eighth, quarter), Up(quarter, half)
+        self.outer_quarter, self.outer_half = ResBlock(quarter), ResBlock(half)
+
+    def forward(self, image: Float[Tensor, "N C H W"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Features (N, D_i, H/2^i, W/2^i) for i = 1, 2, 3."""
+        half = self.stem(functional.pixel_unshuffle(image, 2))
+        quarter = self.inner_quarter(self.down_quarter(half))
+        eighth = self.inner_eighth(self.down_eighth(quarter))
+        quarter = self.outer_quarter(quarter + self.up_quarter(eighth))
+        half = self.outer_half(half + self.up_half(quarter))
+        return half, quarter, eighth
+
+
+def remember_looks(
+    looks: Float[Tensor, "B K D h w"], parts: Float[Tensor, "B K G h w"]
+) -> Float[Tensor, "B D G"]:
+    """The looks of every part: the mean over the places where the part is, weighted by softmax over places.
+
+    Args:
+        looks: features of the context frames.
+        parts: logits of G parts at every place, from the context's poses.
+    """
+    weights = rearrange(parts, "b k g h w -> b g (k h w)").float().softmax(dim=-1)
+    return torch.einsum("bdn, bgn -> bdg", rearrange(looks, "b k d h w -> b d (k h w)"), weights.to(looks.dtype))
+
+
+def fetch_looks(memory: Float[Tensor, "N D G"], parts: Float[Tensor, "N G h w"]) -> Float[Tensor, "N D h w"]:
+    """The looks at every place: the mean over the parts that are there, weighted by softmax over parts.
+
+    With ``remember_looks`` this is attention of rank G (Vaswani et al. 2017, arXiv 1706.03762) from the places of one
+    pose to those of another. Both sides take their logits from the same network, so that a part finds itself from the
+    start of training.
+    """
+    weights = parts.float().softmax(dim=1).to(memory.dtype)
+    return torch.einsum("ndg, nghw -> ndhw", memory, weights)

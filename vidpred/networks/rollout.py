@@ -1,0 +1,126 @@
+"""The rollout: context frames and poses in, film out, with z from the prior and own predictions fed back.
+
+There is one rollout in this project; validation, evaluation, prediction and every picture use it. No target frame
+enters it, so none can leak into a score.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor
+
+from vidpred.networks.features import at_step
+from vidpred.networks.latent import reparameterize
+from vidpred.networks.step import Model
+
+Latent = Literal["sample", "mean"] | Tensor
+
+
+@torch.no_grad()
+def rollout(
+    model: Model,
+    frames: Float[Tensor, "B K C H W"],
+    poses: Float[Tensor, "B T P H W"],
+    *,
+    z: Latent = "sample",
+    generators: Sequence[Generator] | None = None,
+    chunk: int = 32,
+) -> Float[Tensor, "B S C H W"]:
+    """Predict the S = T − K frames after the context; see ``stream_rollout``, whose pieces it joins."""
+    pieces = stream_rollout(model, frames, poses, z=z, generators=generators, chunk=chunk)
+    out = frames.new_empty(len(frames), poses.shape[1] - frames.shape[1], *frames.shape[2:])
+    first = 0
+    for piece in pieces:
+        out[:, first : first + piece.shape[1]] = piece
+        first += piece.shape[1]
+    return out
+
+
+def stream_rollout(
+    model: Model,
+    frames: Float[Tensor, "B K C H W"],
+    poses: Float[Tensor, "B T P H W"],
+    *,
+    z: Latent = "sample",
+    generators: Sequence[Generator] | None = None,
+    chunk: int = 32,
+) -> Iterator[Float[Tensor, "B s C H W"]]:
+    """Predict the frames after the context, a chunk of steps at a time.
+
+    Memory does not grow with the length beyond ``poses`` and what the caller keeps of the pieces. The model is put in
+    evaluation mode for each piece, and back.
+
+    Args:
+        model: the networks.
+        frames: the K ≥ 1 context frames, in [0, 1].
+        poses: pose maps of context and prediction, float in [0, 1] or uint8.
+        z: "sample" draws z_t from the prior; "mean" takes the prior's mean; a tensor (B, S, Z, h, w) or
+            (B, 1, Z, h, w) is used as it is.
+        generators: one CPU generator per clip for the noise, so that a clip's film does not depend on the batch it is
+            in; None draws from torch's global generator.
+        chunk: steps whose poses are encoded together.
+
+    Yields:
+        Frames as the model gives them (which may leave [0, 1] a little), at most ``chunk`` steps each.
+
+    Raises:
+        ValueError: if there is no context frame, no pose to predict, or ``z`` or ``generators`` do not fit.
+    """
+    clips, known = frames.shape[:2]
+    length = poses.shape[1]
+    if known < 1 or length <= known:
+        raise ValueError(f"a rollout needs context frames and more poses than those, got {known} and {length}")
+    if isinstance(z, str) and z not in ("sample", "mean"):
+        raise ValueError(f"z must be 'sample', 'mean' or a tensor, got {z!r}")
+    if generators is not None and len(generators) != clips:
+        raise ValueError(f"one generator per clip is needed: {clips} clips, {len(generators)} generators")
+    training = getattr(model, "training", False)
+    previous, context, carry = frames[:, -1], None, None
+    for first in range(known, length, chunk):
+        steps = range(first, min(first + chunk, length))
+        piece = []
+        with torch.no_grad(), _evaluating(model, training):
+            if first == known:
+                context = model.context(frames, _to_float(poses[:, :known], frames))
+            features = model.encode_poses(_to_float(poses[:, steps.start : steps.stop], frames))
+            for step in steps:
+                pose = at_step(features, step - first)
+                latent = _draw(model, previous, pose, z, step - known, generators)
+                previous, carry = model.decode(previous, pose, latent, context, carry)
+                piece.append(previous)
+        yield torch.stack(piece, dim=1)
+
+
+def _draw(
+    model: Model, previous: Tensor, pose: object, z: Latent, step: int, generators: Sequence[Generator] | None
+) -> Tensor:
+    if isinstance(z, Tensor):
+        return z[:, min(step, z.shape[1] - 1)]
+    prior = model.prior(previous, pose)
+    if z == "mean":
+        return prior.mean
+    if generators is None:
+        return reparameterize(prior, torch.randn_like(prior.mean))
+    noise = torch.stack([torch.randn(prior.mean.shape[1:], generator=generator) for generator in generators])
+    return reparameterize(prior, noise.to(prior.mean))
+
+
+def _to_float(poses: Tensor, frames: Tensor) -> Tensor:
+    return poses.to(frames) / 255 if poses.dtype == torch.uint8 else poses
+
+
+class _evaluating:  # noqa: N801 (a context manager)
+    """Evaluation mode for a model that has one, and back to what it was."""
+
+    def __init__(self, model: object, training: bool) -> None:
+        self.model, self.training = model, training
+
+    def __enter__(self) -> None:
+        if isinstance(self.model, torch.nn.Module):
+            self.model.eval()
+
+    def __exit__(self, *error: object) -> None:
+        if isinstance(self.model, torch.nn.Module):
+            self.model.train(self.training)

@@ -1,0 +1,1 @@
+"""Poses: skeletons and how keypoints become pose maps."""

@@ -1,0 +1,38 @@
+"""Train a model: ``python -m vidpred.run kl_anneal=monotonic trainer.devices=1``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vidpred import cli
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+def main(cfg: "DictConfig") -> float:
+    """Train, score the baselines, print the outcome; the best validation PSNR in dB."""
+    from vidpred.assembly import build_run
+    from vidpred.evaluation.outcome import record_outcome
+    from vidpred.reporting.outcome import print_outcome
+    from vidpred.runfolder import RunFolder
+    from vidpred.training.provenance import describe
+    from vidpred.training.tracking import log_outcome
+
+    folder = RunFolder(Path(cfg.run_dir))
+    checkpoint = folder.resume_point(cfg.resume)
+    run = build_run(cfg)
+    module, trainer = run.module, run.trainer
+    if trainer.is_global_zero:
+        parameters = sum(weight.numel() for weight in module.parameters())
+        describe(folder, config=module.config, data=run.data.source.fingerprint, parameters=parameters,
+                 precision=str(trainer.precision))  # fmt: skip
+    trainer.fit(module, datamodule=run.data, ckpt_path=checkpoint, weights_only=True)
+    if trainer.is_global_zero:
+        scores = record_outcome(folder, run.data, baselines=cfg.baselines, skipped_steps=int(module.guard.skipped))
+        log_outcome(trainer, module.config, scores)
+        print_outcome(folder)
+    return float(folder.read_json("summary.json")["psnr_best"])
+
+
+if __name__ == "__main__":
+    cli.launch("run", main)

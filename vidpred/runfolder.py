@@ -1,0 +1,161 @@
+"""What the folder of a run holds; written by training and evaluation, read by reporting.
+
+=========================  ==============================================================================
+file                       what
+=========================  ==============================================================================
+``config.yaml``            the configuration, resolved
+``run.json``               when, where and with what: seed, command, git revision, data, versions
+``metrics.csv``            one row per epoch: epoch, step, seconds, and every logged metric's mean
+``psnr.npz``               validation PSNR of the best epoch: ``clips`` (B,), ``psnr`` (B, S) in dB, NaN past
+                           a clip's end, and ``context_frames``; every baseline's PSNR under its own name
+``summary.json``           status, best and last scores, baselines
+``film.gif``               truth, pose and prediction of a few validation clips, at the best epoch
+``strip.png``              the same as a still picture
+``psnr.png``               PSNR per frame of the model and the baselines
+``checkpoints/``           ``best.ckpt`` by validation PSNR, ``last.ckpt``
+``tensorboard/``           event files, for TensorBoard alone
+=========================  ==============================================================================
+"""
+
+import csv
+import io
+import json
+import math
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy import ndarray as Array
+
+FORMAT = 1
+
+
+class RunFolderError(ValueError):
+    """A folder is not that of a run that this version can read."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Names the files of a run and writes them whole, or not at all."""
+
+    path: Path
+
+    def __getitem__(self, name: str) -> Path:
+        """The path of a file; its folder is made."""
+        file = self.path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return file
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint of the best validation PSNR."""
+        return self.path / "checkpoints" / "best.ckpt"
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint of the last epoch."""
+        return self.path / "checkpoints" / "last.ckpt"
+
+    def resume_point(self, resume: str | None) -> Path | None:
+        """The checkpoint that a run continues from.
+
+        Args:
+            resume: None starts anew; "auto" takes this folder's last checkpoint, if there is one; a path is a
+                checkpoint, or the folder of a run.
+
+        Raises:
+            RunFolderError: if the path holds no checkpoint.
+        """
+        if resume is None:
+            return None
+        if resume == "auto":
+            return self.last if self.last.is_file() else None
+        path = Path(resume).expanduser()
+        checkpoint = RunFolder(path).last if path.is_dir() else path
+        if not checkpoint.is_file():
+            raise RunFolderError(f"resume={resume}: there is no checkpoint {checkpoint}")
+        return checkpoint
+
+    def write(self, name: str, content: bytes | str) -> Path:
+        """Write a file under a temporary name and move it in place."""
+        data = content.encode() if isinstance(content, str) else content
+        target = self[name]
+        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(data)
+            os.replace(temporary, target)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        return target
+
+    def write_json(self, name: str, values: dict[str, Any]) -> None:
+        """Write a JSON file with the format's number; NaN and infinity become null."""
+        self.write(name, json.dumps({"format": FORMAT, **_finite(values)}, indent=2) + "\n")
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Read a JSON file of this format.
+
+        Raises:
+            RunFolderError: if it is missing, unreadable or of a newer format.
+        """
+        file = self.path / name
+        try:
+            values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise RunFolderError(f"{self.path} is not the folder of a run: {name} is missing") from None
+        except ValueError:
+            raise RunFolderError(f"{file} cannot be read") from None
+        if values.pop("format", 0) > FORMAT:
+            raise RunFolderError(f"{file} was written by a newer vidpred; this one reads format {FORMAT}")
+        return values
+
+    def write_rows(self, rows: list[dict[str, float]]) -> None:
+        """Write ``metrics.csv``: one row per epoch; the columns are all names that occur, in their order."""
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+        stream = io.StringIO()
+        writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        self.write("metrics.csv", stream.getvalue())
+
+    def read_rows(self) -> list[dict[str, float]]:
+        """Read ``metrics.csv``; empty fields are left out. No file is no rows."""
+        file = self.path / "metrics.csv"
+        if not file.is_file():
+            return []
+        with file.open(newline="", encoding="utf-8") as stream:
+            return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(stream)]
+
+    def write_arrays(self, name: str, **arrays: Array) -> None:
+        """Write a compressed npz file."""
+        stream = io.BytesIO()
+        np.savez_compressed(stream, **arrays)
+        self.write(name, stream.getvalue())
+
+    def read_arrays(self, name: str) -> dict[str, Array]:
+        """Read an npz file; nothing in it is executed.
+
+        Raises:
+            RunFolderError: if it is missing.
+        """
+        file = self.path / name
+        if not file.is_file():
+            raise RunFolderError(f"{self.path} has no {name}: the run has not been validated yet")
+        with np.load(file, allow_pickle=False) as arrays:
+            return {key: arrays[key] for key in arrays.files}
+
+
+def _finite(value: Any) -> Any:
+    """JSON knows no NaN and no infinity."""
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(entry) for entry in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,155 @@
+"""Callbacks that write the run folder, draw for TensorBoard and measure throughput."""
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from lightning import Callback, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+from numpy import ndarray as Array
+from torch import Tensor
+
+from vidpred.runfolder import RunFolder
+from vidpred.training import tracking
+from vidpred.training.module import Rollouts, VideoPrediction
+from vidpred.types import Batch
+from vidpred.viz.figures import psnr_figure
+from vidpred.viz.films import Rows, encode_gif, save_png, side_by_side, strip, to_pixels
+
+
+class Recorder(Callback):
+    """Keeps the run folder up to date, and shows the same pictures in TensorBoard.
+
+    After every epoch a row of ``metrics.csv``; after every validation a strip, a film and the PSNR per frame in
+    TensorBoard, and in the folder those of the best epoch so far.
+
+    Args:
+        folder: of the run.
+        fps: of the film.
+        clips: validation clips that are shown.
+        scale: how many times films and strips are enlarged.
+    """
+
+    def __init__(self, folder: RunFolder, *, fps: float = 12.0, clips: int = 2, scale: int = 2) -> None:
+        self.folder, self.fps, self.clips, self.scale = folder, fps, clips, scale
+        self.best = float("-inf")
+        self._rows: list[dict[str, float]] = []
+        self._shown: list[Rows] = []
+        self._started = 0.0
+        self._seconds = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best score and the time used so far."""
+        return {"best": self.best, "seconds": self._elapsed()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from a checkpoint."""
+        self.best, self._seconds = state_dict["best"], state_dict["seconds"]
+
+    def on_train_start(self, trainer: Trainer, pl_module: VideoPrediction) -> None:  # type: ignore[override]
+        """Keep the rows of the epochs that a resumed run does not repeat; open TensorBoard on what matters."""
+        self._started = time.perf_counter()
+        self._rows = [row for row in self.folder.read_rows() if row["epoch"] < trainer.current_epoch]
+        for logger in _tensorboards(trainer):
+            logger.experiment.add_custom_scalars(tracking.LAYOUT)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: VideoPrediction) -> None:  # type: ignore[override]
+        """Add the epoch's row."""
+        metrics = {
+            name.removesuffix("_epoch"): float(value)
+            for name, value in trainer.callback_metrics.items()
+            if not name.endswith("_step") and f"{name}_epoch" not in trainer.callback_metrics
+        }
+        position = {"epoch": trainer.current_epoch, "step": trainer.global_step, "seconds": self._elapsed()}
+        self._rows.append({**position, **metrics})
+        if trainer.is_global_zero:
+            self.folder.write_rows(self._rows)
+
+    def on_validation_batch_end(  # type: ignore[override]
+        self, trainer: Trainer, pl_module: VideoPrediction, outputs: Rollouts, batch: Batch, batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:  # fmt: skip
+        """Keep the first clips to show them."""
+        if batch_idx == 0:
+            known = pl_module.context_frames
+            self._shown = [
+                {
+                    "pose": to_pixels(batch.poses[clip, known:]),
+                    "truth": to_pixels(batch.frames[clip, known:]),
+                    "prediction": to_pixels(outputs.predicted[clip]),
+                }
+                for clip in range(min(self.clips, len(batch.frames)))
+            ]
+
+    def on_validation_end(self, trainer: Trainer, pl_module: VideoPrediction) -> None:  # type: ignore[override]
+        """Show this validation, and keep it if it is the best so far."""
+        if trainer.sanity_checking or not trainer.is_global_zero:
+            return
+        clips, scores = _as_matrix(pl_module.psnr_per_clip)
+        film = np.concatenate([side_by_side(rows, scale=self.scale) for rows in self._shown], axis=2)
+        still = np.concatenate([strip(rows, scale=self.scale) for rows in self._shown], axis=0)
+        gif = encode_gif(film, fps=self.fps)
+        figure = psnr_figure({"model": scores}, context_frames=pl_module.context_frames)
+        for logger in _tensorboards(trainer):
+            logger.experiment.add_image("films/strip", still, trainer.global_step, dataformats="HWC")
+            logger.experiment.add_figure("psnr/per_frame", figure, trainer.global_step)
+            tracking.add_gif(logger, "films/side_by_side", gif, film.shape[1:3], trainer.global_step)
+        mean = float(np.nanmean(scores, axis=1).mean())
+        if mean > self.best:
+            self.best = mean
+            self.folder.write("film.gif", gif)
+            save_png(still, self.folder["strip.png"])
+            self.folder.write_arrays(
+                "psnr.npz", clips=clips, model=scores, context_frames=np.array(pl_module.context_frames)
+            )
+
+    def _elapsed(self) -> float:
+        return self._seconds + (time.perf_counter() - self._started if self._started else 0.0)
+
+
+class Throughput(Callback):
+    """Measures predicted frames a second, and the share of the time that training waits for data."""
+
+    def __init__(self) -> None:
+        self._waiting = self._working = 0.0
+        self._frames = 0
+        self._mark = 0.0
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: VideoPrediction) -> None:  # type: ignore[override]
+        """Start the clock; the loader starts as well."""
+        self._waiting = self._working = 0.0
+        self._frames, self._mark = 0, time.perf_counter()
+
+    def on_train_batch_start(  # type: ignore[override]
+        self, trainer: Trainer, pl_module: VideoPrediction, batch: Batch, batch_idx: int
+    ) -> None:
+        """The batch is here."""
+        now = time.perf_counter()
+        self._waiting, self._mark = self._waiting + now - self._mark, now
+
+    def on_train_batch_end(  # type: ignore[override]
+        self, trainer: Trainer, pl_module: VideoPrediction, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """The step is done."""
+        now = time.perf_counter()
+        self._working, self._mark = self._working + now - self._mark, now
+        self._frames += batch.frames.shape[0] * (batch.frames.shape[1] - pl_module.context_frames)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: VideoPrediction) -> None:  # type: ignore[override]
+        """Log both for the epoch."""
+        total = max(self._waiting + self._working, 1e-9)
+        pl_module.log("speed/frames_per_second", self._frames * trainer.world_size / total)
+        pl_module.log("speed/loader_share", self._waiting / total)
+
+
+def _tensorboards(trainer: Trainer) -> list[TensorBoardLogger]:
+    return [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero]
+
+
+def _as_matrix(scores: dict[int, Tensor]) -> tuple[Array, Float[Array, "B S"]]:
+    """Clips' numbers, and their scores in rows, padded with NaN."""
+    rows = list(scores.values())
+    padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=float("nan"))
+    return np.array(list(scores)), padded.numpy()

@@ -1,0 +1,245 @@
+"""The LightningModule: one step of the conditional VAE, its schedules, and validation by rollout."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, NamedTuple, Protocol
+
+import torch
+from lightning import LightningModule
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from vidpred import __version__
+from vidpred.metrics import psnr
+from vidpred.networks import Model, rollout, unroll
+from vidpred.objectives import Elbo
+from vidpred.schedules.teacher_forcing import Schedule as TeacherForcing
+from vidpred.schedules.teacher_forcing import mix_seed, toss
+from vidpred.training.guard import StepGuard
+from vidpred.types import Batch, Prediction
+
+_NOISE, _ROLLOUT = 1, 2  # streams of random numbers
+
+
+class Law(Protocol):
+    """A schedule over the run: KL weight or learning-rate factor."""
+
+    @property
+    def by(self) -> Literal["epoch", "step"]:
+        """What positions count."""
+
+    def __call__(self, position: int, total: int) -> float:
+        """The value at a position."""
+
+
+class Now(NamedTuple):
+    """Where the run stands."""
+
+    epoch: int
+    epochs: int
+    step: int  # optimizer steps so far
+    steps: int  # of the whole run
+    batch: int  # training batches so far
+
+
+class Rollouts(NamedTuple):
+    """What one validation batch gives."""
+
+    sequence: Tensor  # (B,)
+    psnr: Tensor  # (B, S), dB
+    predicted: Tensor  # (B, S, C, H, W)
+
+
+class VideoPrediction(LightningModule):
+    """Trains a model of the step contract and validates it by rollouts from the context frames alone.
+
+        loss = Σ_terms weight(beta) · mean over clips of term(clip)
+
+    Args:
+        model: the networks.
+        objective: terms per clip, and their weights.
+        kl_anneal: beta over the run.
+        teacher_forcing: forcing probability over the run, and what one coin decides for.
+        optimizer: makes the optimizer from parameters.
+        lr_schedule: factor on the learning rate over the run.
+        context_frames: K, frames that a rollout is given.
+        chunk: steps computed together where a whole batch is forced; None is all of them.
+        validation_z: what z is in validation: "sample" from the prior, or its "mean".
+        guard: watches for steps that are not finite.
+        seed: of coins, noise and rollouts.
+        compiled: compile the step with ``torch.compile``.
+        config: the run's configuration as plain containers; it travels in checkpoints and to loggers.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: Model,
+        objective: Elbo,
+        kl_anneal: Law,
+        teacher_forcing: TeacherForcing,
+        optimizer: Callable[[Iterable[Tensor]], Optimizer],
+        lr_schedule: Law,
+        context_frames: int = 1,
+        chunk: int | None = None,
+        validation_z: Literal["sample", "mean"] = "sample",
+        guard: StepGuard | None = None,
+        seed: int = 0,
+        compiled: bool = False,
+        config: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        if context_frames < 1:
+            raise ValueError(f"context_frames must be >= 1, got {context_frames}")
+        if validation_z not in ("sample", "mean"):
+            raise ValueError(f"validation.z must be 'sample' or 'mean', got {validation_z!r}")
+        self.model, self.objective = model, objective
+        self.kl_anneal, self.teacher_forcing, self.lr_schedule = kl_anneal, teacher_forcing, lr_schedule
+        self.context_frames, self.chunk, self.validation_z = context_frames, chunk, validation_z
+        self.guard = guard or StepGuard()
+        self.seed, self.config = seed, config or {}
+        self._make_optimizer = optimizer
+        self.psnr_per_clip: dict[int, Tensor] = {}
+        self._rollouts: list[Rollouts] = []
+        if compiled:
+            torch._dynamo.config.suppress_errors = True  # falls back to eager, with a warning
+            for method in ("decode", "posterior", "encode_poses"):
+                setattr(model, method, torch.compile(getattr(model, method)))
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        """Predict every frame after the context, weigh the terms, log."""
+        now = self.now
+        beta, prob = self._at(self.kl_anneal, now), self.teacher_forcing(now.epoch, now.epochs)
+        prediction = self.predict_clip(batch, prob, now)
+        terms = self.objective(prediction, batch.frames[:, self.context_frames :])
+        weights = self.objective.weights(beta)
+        means = {name: term.mean() for name, term in terms.items()}
+        loss = torch.stack([weights[name] * mean for name, mean in means.items()]).sum()
+        self._log_step(loss.detach(), {name: mean.detach() for name, mean in means.items()}, beta, prob)
+        return self.guard.poison(loss)
+
+    def predict_clip(self, batch: Batch, prob: float, now: Now) -> Prediction:
+        """Unroll a batch with the coins and the noise of this moment."""
+        clips, steps = len(batch.frames), batch.frames.shape[1] - self.context_frames
+        world, rank = self.trainer.world_size, self.trainer.global_rank
+        coins = toss(self.teacher_forcing, prob, clips=clips * world, steps=steps,
+                     seed=self.seed, epoch=now.epoch, step=now.batch)  # fmt: skip
+        noise = torch.randn(clips, steps, *self.model.latent_shape, device=self.device)
+        return unroll(
+            self.model, batch.frames, batch.poses,
+            noise=noise, forced=coins[rank * clips : (rank + 1) * clips],
+            context_frames=self.context_frames, chunk=self.chunk,
+        )  # fmt: skip
+
+    def on_train_batch_start(self, batch: Batch, index: int) -> None:
+        """Reseed from (seed, batch of the run, rank): nothing is carried, so a resumed run draws the same noise."""
+        torch.manual_seed(mix_seed(self.seed, _NOISE, self.now.batch, self.trainer.global_rank))
+
+    def validation_step(self, batch: Batch, index: int) -> Rollouts:
+        """Roll out whole clips; the noise depends on the clip alone."""
+        generators = [
+            torch.Generator().manual_seed(mix_seed(self.seed, _ROLLOUT, sequence)) for sequence in batch.sequence.tolist()
+        ]
+        context, target = batch.frames[:, : self.context_frames], batch.frames[:, self.context_frames :]
+        predicted = rollout(self.model, context, batch.poses, z=self.validation_z, generators=generators)
+        rollouts = Rollouts(batch.sequence, psnr(predicted, target, data_range=1.0), predicted)
+        self._rollouts.append(rollouts._replace(predicted=predicted[:0]))
+        return rollouts
+
+    def on_validation_epoch_end(self) -> None:
+        """Mean over clips of the mean over frames of the per-frame PSNR, every clip once whatever the ranks."""
+        self.psnr_per_clip = self._gather_psnr()
+        per_clip = torch.stack([frames.mean() for frames in self.psnr_per_clip.values()])
+        self.log("psnr/val", per_clip.mean().to(self.device), prog_bar=True, sync_dist=False)
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """The optimizer, and its schedule by step or epoch."""
+        optimizer = self._make_optimizer(self.model.parameters())
+        by, now = self.lr_schedule.by, self.now
+        total = now.steps if by == "step" else now.epochs
+        scheduler = LambdaLR(optimizer, lambda position: self.lr_schedule(position, total))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": by}}
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip by norm or value, and let the guard judge the norm."""
+        gradients = [weight.grad for weight in self.model.parameters() if weight.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        if gradient_clip_val:
+            if gradient_clip_algorithm == "value":
+                torch.nn.utils.clip_grad_value_(self.model.parameters(), gradient_clip_val)
+            else:
+                torch.nn.utils.clip_grads_with_norm_(self.model.parameters(), gradient_clip_val, norm)
+        self.guard.judge(norm, _plain(optimizer))
+        self.log("train/gradient_norm", norm, on_step=True, on_epoch=False)
+
+    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
+        """Update, unless the guard objects."""
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        self.guard.settle(_plain(optimizer))
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, index: int) -> None:
+        """Now and then, stop a run whose steps are not finite."""
+        self.guard.check(self.trainer.global_step)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Make the checkpoint self-sufficient: what is needed to build the model again."""
+        checkpoint["vidpred"] = {
+            "format": 1,
+            "version": __version__,
+            "shape": list(self.model.shape),
+            "config": self.config,
+        }
+
+    @property
+    def now(self) -> Now:
+        """Where the run stands, from Lightning's own counters, which a checkpoint restores."""
+        trainer = self.trainer
+        epochs = trainer.max_epochs
+        if epochs is None or epochs < 1:
+            raise ValueError(f"schedules need a run of known length: set trainer.max_epochs, got {epochs}")
+        return Now(
+            epoch=trainer.current_epoch,
+            epochs=epochs,
+            step=trainer.global_step,
+            steps=int(trainer.estimated_stepping_batches),
+            batch=trainer.fit_loop.epoch_loop.batch_progress.total.processed,
+        )
+
+    def _at(self, law: Law, now: Now) -> float:
+        return law(now.epoch, now.epochs) if law.by == "epoch" else law(now.step, now.steps)
+
+    def _log_step(self, loss: Tensor, means: dict[str, Tensor], beta: float, prob: float) -> None:
+        bar = {"train/loss": loss} | {f"train/{name}": mean for name, mean in means.items()}
+        self.log_dict(bar, prog_bar=True, on_step=True, on_epoch=True)
+        schedules = {
+            "schedule/beta": beta,
+            "schedule/beta_equivalent": self.objective.equivalent_beta(beta, self.model.shape),
+            "schedule/forcing_prob": prob,
+            "schedule/lr": self.trainer.optimizers[0].param_groups[0]["lr"],
+        }
+        self.log_dict(schedules, on_step=True, on_epoch=False)
+
+    def _gather_psnr(self) -> dict[int, Tensor]:
+        """Per-frame PSNR of every validation clip, from all ranks, by the clip's number."""
+        mine = {
+            int(clip): scores
+            for rollouts in self._rollouts
+            for clip, scores in zip(rollouts.sequence.tolist(), rollouts.psnr.float().cpu(), strict=True)
+        }
+        self._rollouts.clear()
+        if self.trainer.world_size == 1:
+            return mine
+        everyone: list[Any] = [None] * self.trainer.world_size
+        torch.distributed.all_gather_object(everyone, mine)
+        return {clip: scores for part in everyone for clip, scores in sorted(part.items())}
+
+
+def _plain(optimizer: Any) -> Optimizer:
+    """The torch optimizer inside Lightning's wrapper."""
+    plain: Optimizer = getattr(optimizer, "optimizer", optimizer)
+    return plain

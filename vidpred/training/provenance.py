@@ -1,0 +1,71 @@
+"""Where a run comes from: seed, command, revision, data and versions."""
+
+import platform
+import shlex
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from vidpred.runfolder import RunFolder
+
+_PACKAGES = ("vidpred", "torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "numpy", "einops")
+
+
+def describe(folder: RunFolder, *, config: dict[str, Any], data: str, parameters: int, precision: str) -> None:
+    """Write ``config.yaml`` and ``run.json`` before training starts.
+
+    Args:
+        folder: of the run.
+        config: the configuration, resolved, as plain containers.
+        data: fingerprint of the data.
+        parameters: number of weights.
+        precision: in which the run computes.
+    """
+    folder.write("config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    folder.write_json(
+        "run.json",
+        {
+            "seed": config["seed"],
+            "command": shlex.join(["python", "-m", "vidpred.run", *sys.argv[1:]]),
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "git": _revision(),
+            "data": data,
+            "parameters": parameters,
+            "precision": precision,
+            "device": _device(),
+            "python": platform.python_version(),
+            "versions": {name: _version(name) for name in _PACKAGES},
+        },
+    )
+
+
+def _revision() -> str | None:
+    """The checkout's commit, marked where files differ from it; None outside of a checkout."""
+    here = Path(__file__).resolve().parent
+    try:
+        answer = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+            cwd=here, capture_output=True, text=True, timeout=5, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()
+
+
+def _device() -> str:
+    if torch.cuda.is_available():
+        return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}"
+    return f"{platform.machine()}, {torch.get_num_threads()} threads"
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,1 @@
+"""Arrays to pictures: strips, films and figures."""

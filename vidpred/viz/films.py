@@ -1,0 +1,95 @@
+"""Films and strips of several rows: truth, pose, prediction, side by side."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+from einops import rearrange
+from jaxtyping import Float, UInt8
+from numpy import ndarray as Array
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+Rows = dict[str, UInt8[Array, "T H W 3"]]
+_MARGIN = 2
+_INK, _PAPER = (30, 30, 34), (250, 250, 248)
+
+
+def to_pixels(frames: Float[Tensor, "T C H W"]) -> UInt8[Array, "T H W 3"]:
+    """Frames in [0, 1] as RGB pixels: clipped, scaled, rounded to the nearest; one channel is shown as grey."""
+    pixels = (frames.detach().float().clamp(0, 1) * 255).round().byte().cpu()
+    if pixels.shape[1] == 1:
+        pixels = pixels.expand(-1, 3, -1, -1)
+    return rearrange(pixels[:, :3], "t c h w -> t h w c").numpy()
+
+
+def strip(rows: Rows, *, columns: int = 10, scale: int = 1) -> UInt8[Array, "H W 3"]:
+    """A still picture: one row per film, ``columns`` moments spread evenly from first to last."""
+    frames = min(len(film) for film in rows.values())
+    moments = np.linspace(0, frames - 1, min(columns, frames)).round().astype(int)
+    tiles = {name: rearrange(film[moments], "t h w c -> h (t w) c") for name, film in rows.items()}
+    return _label(tiles, scale, captions=[f"{moment}" for moment in moments])
+
+
+def side_by_side(rows: Rows, *, scale: int = 1) -> UInt8[Array, "T H W 3"]:
+    """A film of several films next to each other, their names above."""
+    frames = min(len(film) for film in rows.values())
+    height, width = next(iter(rows.values())).shape[1:3]
+    names = _header(list(rows), width * scale)
+    out = np.full((frames, names.shape[0] + height * scale, len(rows) * width * scale + (len(rows) - 1) * _MARGIN, 3),
+                  _PAPER, dtype=np.uint8)  # fmt: skip
+    out[:, : names.shape[0]] = names
+    for column, film in enumerate(rows.values()):
+        left = column * (width * scale + _MARGIN)
+        out[:, names.shape[0] :, left : left + width * scale] = _enlarge(film[:frames], scale)
+    return out
+
+
+def encode_gif(film: UInt8[Array, "T H W 3"], *, fps: float) -> bytes:
+    """An endlessly looping GIF; all frames share one palette, so that nothing flickers."""
+    sample = Image.fromarray(rearrange(film[:: max(1, len(film) // 8)], "t h w c -> (t h) w c"))
+    palette = sample.quantize(256, method=Image.Quantize.MEDIANCUT)
+    images = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in film]
+    stream = io.BytesIO()
+    duration = round(1000 / fps / 10) * 10  # GIF counts in hundredths of a second
+    images[0].save(
+        stream, format="GIF", save_all=True, append_images=images[1:], duration=[duration] * len(images), loop=0
+    )
+    return stream.getvalue()
+
+
+def save_png(picture: UInt8[Array, "H W 3"], path: Path) -> None:
+    """Write a picture as PNG."""
+    Image.fromarray(picture).save(path)
+
+
+def _enlarge(film: UInt8[Array, "T H W 3"], scale: int) -> UInt8[Array, "T H W 3"]:
+    return film.repeat(scale, axis=1).repeat(scale, axis=2)
+
+
+def _header(names: list[str], width: int) -> UInt8[Array, "H W 3"]:
+    """Names in columns of a width, on paper."""
+    font = ImageFont.load_default(size=max(9, min(14, width // 8)))
+    height = int(font.size) + 6
+    image = Image.new("RGB", (len(names) * width + (len(names) - 1) * _MARGIN, height), _PAPER)
+    draw = ImageDraw.Draw(image)
+    for column, name in enumerate(names):
+        draw.text((column * (width + _MARGIN) + width // 2, height // 2), name, _INK, font=font, anchor="mm")
+    return np.asarray(image)
+
+
+def _label(tiles: dict[str, UInt8[Array, "H W 3"]], scale: int, *, captions: list[str]) -> UInt8[Array, "H W 3"]:
+    """Rows of tiles with names on the left and captions above the columns."""
+    font = ImageFont.load_default(size=12)
+    left = max(int(font.getlength(name)) for name in tiles) + 12
+    first = next(iter(tiles.values()))
+    height, width = first.shape[0] * scale, first.shape[1] * scale
+    image = Image.new("RGB", (left + width, 18 + len(tiles) * (height + _MARGIN) - _MARGIN), _PAPER)
+    draw = ImageDraw.Draw(image)
+    for column, caption in enumerate(captions):
+        draw.text((left + (column + 0.5) * width / len(captions), 9), caption, _INK, font=font, anchor="mm")
+    for row, (name, tile) in enumerate(tiles.items()):
+        top = 18 + row * (height + _MARGIN)
+        draw.text((left - 6, top + height // 2), name, _INK, font=font, anchor="rm")
+        image.paste(Image.fromarray(_enlarge(tile[None], scale)[0]), (left, top))
+    return np.asarray(image)
