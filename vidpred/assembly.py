@@ -13,7 +13,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from vidpred.data.datamodule import ClipDataModule
 from vidpred.networks import Model
+from vidpred.networks.checkpoint import load_weights, read_checkpoint
 from vidpred.objectives import Elbo
+from vidpred.predictor import Predictor
 from vidpred.schedules.teacher_forcing import Schedule
 from vidpred.training.guard import StepGuard
 from vidpred.training.module import Law, VideoPrediction
@@ -60,7 +62,8 @@ def build_run(cfg: DictConfig) -> Run:
     data: ClipDataModule = build(cfg.data)
     model = build_model(cfg, data.shape)
     if cfg.init_from is not None:
-        load_weights(model, Path(cfg.init_from))
+        assert isinstance(model, torch.nn.Module)
+        load_weights(model, read_checkpoint(Path(cfg.init_from)), name=cfg.init_from)
     data.prepare_data()
     batches = len(data.train_sampler(world_size=_processes(cfg.trainer)))
     total = cfg.trainer.max_epochs * (batches if kl_anneal.by == "step" else 1)
@@ -74,6 +77,7 @@ def build_run(cfg: DictConfig) -> Run:
         optimizer=build(cfg.optimizer, **({"fused": False} if precision == "16-mixed" else {})),
         lr_schedule=build(cfg.lr_schedule),
         context_frames=cfg.context_frames,
+        gradient=cfg.gradient,
         chunk=cfg.chunk,
         validation_z=cfg.validation.z,
         guard=StepGuard(**cfg.guard),
@@ -106,36 +110,51 @@ def build_model(cfg: DictConfig, shape: FrameShape) -> Model:
     return model
 
 
-def load_weights(model: Model, path: Path) -> None:
-    """Load a checkpoint's weights into a model of the same shape; nothing in the file is executed.
+def load_predictor(path: Path, *, device: str = "auto") -> Predictor:
+    """A trained model from a checkpoint, or from the folder of a run (its best checkpoint).
 
     Raises:
-        ValueError: if the file is no checkpoint of ours, or weights are missing, left over or of another shape.
+        ValueError: if the file is no checkpoint of ours, its configuration names foreign code, or the device is absent.
     """
-    state = read_checkpoint(path)["state_dict"]
-    weights = {name.removeprefix("model."): value for name, value in state.items() if name.startswith("model.")}
+    checkpoint = read_checkpoint(path)
+    stored = checkpoint["vidpred"]
+    cfg = OmegaConf.create(stored["config"])
+    _refuse_foreign_code(stored["config"])
+    model = build_model(cfg, FrameShape(*stored["shape"]))
     assert isinstance(model, torch.nn.Module)
+    load_weights(model, checkpoint, name=str(path))
+    model.to(_find_device(device)).eval()
+    return Predictor(model, context_frames=cfg.context_frames, config=stored["config"])
+
+
+def data_of(predictor: Predictor) -> ClipDataModule:
+    """The data that a model was trained on, drawn or packed where it is missing."""
+    data: ClipDataModule = build(OmegaConf.create(predictor.config["data"]))
+    data.prepare_data()
+    return data
+
+
+def _refuse_foreign_code(config: Any) -> None:
+    """The configuration inside a checkpoint comes from a stranger: what it builds must be ours or torch's."""
+    if isinstance(config, dict):
+        target = config.get("_target_")
+        if isinstance(target, str) and target.split(".")[0] not in ("vidpred", "torch", "lightning", "pathlib"):
+            raise ValueError(f"the checkpoint's configuration names {target}, which is not code of vidpred or torch")
+        for value in config.values():
+            _refuse_foreign_code(value)
+    elif isinstance(config, list):
+        for value in config:
+            _refuse_foreign_code(value)
+
+
+def _find_device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        raise ValueError(f"{path} does not fit this model: {' '.join(str(error).split())}") from None
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint without executing code in it.
-
-    Raises:
-        ValueError: if the file is missing, unreadable or not of vidpred.
-    """
-    if not path.is_file():
-        raise ValueError(f"there is no checkpoint {path}")
-    try:
-        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise ValueError(f"{path} cannot be read as a checkpoint: {str(error).splitlines()[0]}") from None
-    if not isinstance(checkpoint, dict) or "vidpred" not in checkpoint:
-        raise ValueError(f"{path} is not a checkpoint of vidpred")
-    return checkpoint
+        torch.empty(0, device=name)
+        return torch.device(name)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device={name} is not here: {str(error).splitlines()[0]}") from None
 
 
 def check_device(trainer: DictConfig) -> None:

@@ -23,8 +23,8 @@ VERBS = {
     "report": "compare runs in a table",
 }
 # values of these are paths: they are quoted, so that Hydra's grammar takes them as they are
-PATH_OPTIONS = ("resume", "init_from", "ckpt", "out", "runs", "image", "poses", "data.root", "data.cache", "hydra.run.dir",
-                "hydra.sweep.dir")  # fmt: skip
+PATH_OPTIONS = {"resume", "init_from", "ckpt", "out", "runs", "image", "poses", "data.root", "data.cache"}
+PATH_OPTIONS |= {"hydra.run.dir", "hydra.sweep.dir"}
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -90,6 +90,7 @@ def _run_hydra(verb: str, task: "Callable[[DictConfig], Any]") -> None:
     import hydra
 
     register_resolvers()
+    failure: list[Exception] = []
 
     def guarded(cfg: "DictConfig") -> Any:
         from hydra.core.hydra_config import HydraConfig
@@ -98,18 +99,24 @@ def _run_hydra(verb: str, task: "Callable[[DictConfig], Any]") -> None:
         try:
             return task(cfg)
         except Exception as error:
-            if HydraConfig.get().mode == RunMode.MULTIRUN and _is_users(error):
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
                 print(f"vidpred: job {HydraConfig.get().job.num} failed: {error}", file=sys.stderr)
-            raise
+                raise
+            failure.append(error)  # not through Hydra, which would print the overrides first
+            return None
 
     hydra.main(config_path=str(find_conf()), config_name=verb, version_base="1.3")(guarded)()
+    for error in failure:
+        raise error
 
 
 def _explain(error: Exception, verb: str, arguments: Sequence[str]) -> None:
     """End the program: one screen for what the user did, the traceback for what we did."""
     from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
+    from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+    if isinstance(error, MissingMandatoryValue):
+        _fail(f"{error.full_key}=… is needed; python -m vidpred.{verb} --help shows the options")
     if isinstance(error, (HydraException, OmegaConfBaseException)):
         from vidpred.cli_help import explain_overrides
 
@@ -166,7 +173,9 @@ def _continue_run(arguments: list[str]) -> list[str]:
     if resume in ("null", "auto", ""):
         return arguments
     path = Path(resume).expanduser().resolve()
-    folder = next((place for place in (path, *path.parents[:2]) if (place / ".hydra" / "overrides.yaml").is_file()), None)
+    folder = next(
+        (place for place in (path, *path.parents[:2]) if (place / ".hydra" / "overrides.yaml").is_file()), None
+    )
     if not path.exists() or folder is None:
         raise ValueError(
             f"resume={resume}: expected the folder of a run, or a checkpoint inside one; "
@@ -174,7 +183,7 @@ def _continue_run(arguments: list[str]) -> list[str]:
         )
     from omegaconf import OmegaConf
 
-    kept = OmegaConf.load(folder / ".hydra" / "overrides.yaml")
+    kept = [str(override) for override in OmegaConf.load(folder / ".hydra" / "overrides.yaml")]
     before = [override for override in kept if override.partition("=")[0].lstrip("+~") not in given]
     return [*before, *arguments, _quote_path(f"hydra.run.dir={folder}")]
 

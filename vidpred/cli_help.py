@@ -51,7 +51,8 @@ def explain_overrides(error: Exception, verb: str, conf: Path, arguments: Sequen
             choices = sorted(_choices(conf, name))
             wrong = [choice for choice in value.split(",") if choice not in choices and choice != "null"]
             if wrong:
-                return f"{name}={wrong[0]}: no such choice{_closest(wrong[0], choices)}\n  {name} is one of: {', '.join(choices)}"
+                listed = ", ".join(choices)
+                return f"{name}={wrong[0]}: no such choice{_closest(wrong[0], choices)}\n  {name} is one of: {listed}"
     valid = [override for override in overrides if override.partition("=")[0].lstrip("+~") in groups]
     tree = _compose(verb, conf, valid)
     for override in overrides:

@@ -134,7 +134,7 @@ class RunFolder:
     def write_arrays(self, name: str, **arrays: Array) -> None:
         """Write a compressed npz file."""
         stream = io.BytesIO()
-        np.savez_compressed(stream, **arrays)
+        np.savez_compressed(stream, allow_pickle=False, **arrays)
         self.write(name, stream.getvalue())
 
     def read_arrays(self, name: str) -> dict[str, Array]:
@@ -148,6 +148,13 @@ class RunFolder:
             raise RunFolderError(f"{self.path} has no {name}: the run has not been validated yet")
         with np.load(file, allow_pickle=False) as arrays:
             return {key: arrays[key] for key in arrays.files}
+
+
+def home_of(checkpoint: Path) -> Path:
+    """The folder of the run that a checkpoint lies in; elsewhere the checkpoint's own folder."""
+    if checkpoint.is_dir():
+        return checkpoint
+    return checkpoint.parent.parent if checkpoint.parent.name == "checkpoints" else checkpoint.parent
 
 
 def _finite(value: Any) -> Any:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from lightning import LightningDataModule
+from lightning import LightningDataModule, Trainer
 from torch.utils.data import DataLoader
 
 from vidpred.data.clips import Clips, keep_batch
@@ -103,8 +103,8 @@ class ClipDataModule(LightningDataModule):
         """Random clips, from where the run stands: exact also when it is resumed inside an epoch."""
         sampler = self.train_sampler(rank=self._rank, world_size=self._world_size)
         if self.trainer is not None:
-            done = self.trainer.fit_loop.epoch_loop.batch_progress.total.processed
-            sampler.resume(*divmod(done, _batches_per_epoch(len(sampler), self.trainer.limit_train_batches)))
+            batches = _batches_per_epoch(len(sampler), self.trainer.limit_train_batches)
+            sampler.resume(*divmod(batches_done(self.trainer), batches))
         return self._loader("train", sampler)
 
     def val_dataloader(self) -> "DataLoader[Clip]":
@@ -141,6 +141,12 @@ class ClipDataModule(LightningDataModule):
 def to_batch(clip: Clip) -> Batch:
     """Frames and pose maps as float in [0, 1], on the device where they are."""
     return Batch(clip.frames.float() / 255, clip.poses.float() / 255, clip.sequence, clip.start)
+
+
+def batches_done(trainer: Trainer) -> int:
+    """Training batches since the run began, also where it was resumed."""
+    total: Any = trainer.fit_loop.epoch_loop.batch_progress.total
+    return int(total.processed)
 
 
 def _batches_per_epoch(batches: int, limit: Any) -> int:

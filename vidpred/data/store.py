@@ -22,7 +22,6 @@ from numpy import ndarray as Array
 FORMAT = 1
 
 
-
 class StoreError(ValueError):
     """A folder is not a store that this version can read."""
 
@@ -50,6 +49,18 @@ class Store:
     def lengths(self) -> tuple[int, ...]:
         """Number of frames of every sequence."""
         return tuple(sequence.length for sequence in self.sequences)
+
+    def sequence(self, number: int) -> tuple[Array, Array]:
+        """Frames (T, C, H, W) and pose maps (T, P, H, W) of a sequence, uint8.
+
+        Raises:
+            StoreError: if there is no such sequence.
+        """
+        if not 0 <= number < len(self.sequences):
+            raise StoreError(f"there is no sequence {number}; the split has 0 to {len(self.sequences) - 1}")
+        _, first, length = self.sequences[number]
+        rows = slice(first, first + length)
+        return np.array(self.frames[rows]), np.array(self.poses[rows])
 
     def verify(self) -> None:
         """Read every byte and compare it with the index.

@@ -1,18 +1,22 @@
 """The outcome of a training: its best validation next to the baselines on the same clips."""
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray as Array
 
-from vidpred.data.clips import Window
 from vidpred.data.datamodule import ClipDataModule
+from vidpred.data.source import Split
 from vidpred.evaluation.baselines import score_baselines
+from vidpred.evaluation.scoring import as_matrix, score_model
+from vidpred.predictor import Predictor
 from vidpred.runfolder import RunFolder
 from vidpred.viz.figures import psnr_figure
 
 
 def record_outcome(folder: RunFolder, data: ClipDataModule, *, baselines: bool, skipped_steps: int) -> dict[str, float]:
-    """Score the baselines, draw the PSNR figure and write ``summary.json``.
+    """Score the baselines on the validation clips, draw the PSNR figure and write ``summary.json``.
 
     Args:
         folder: of the run, with ``psnr.npz`` of its best validation.
@@ -27,13 +31,13 @@ def record_outcome(folder: RunFolder, data: ClipDataModule, *, baselines: bool, 
     known = int(arrays["context_frames"])
     curves = {"model": arrays["model"]}
     if baselines:
-        windows = _windows(data, arrays["clips"])
-        scored = score_baselines(data, "val", windows, context_frames=known)
-        curves |= {name: _pad([row.numpy() for row in rows]) for name, rows in scored.items()}
+        windows = {window.sequence: window for window in data.eval_sampler("val").windows}
+        scored = score_baselines(data, "val", [windows[int(clip)] for clip in arrays["clips"]], context_frames=known)
+        curves |= {name: as_matrix(rows) for name, rows in scored.items()}
     folder.write_arrays("psnr.npz", clips=arrays["clips"], context_frames=arrays["context_frames"], **curves)
     psnr_figure(curves, context_frames=known).savefig(folder["psnr.png"])
 
-    means = {name: float(np.nanmean(curve, axis=1).mean()) for name, curve in curves.items()}
+    means = mean_scores(curves)
     rows = folder.read_rows()
     validated = [row["psnr/val"] for row in rows if "psnr/val" in row]
     scores = {"psnr_best": means.pop("model"), "psnr_last": validated[-1]}
@@ -41,7 +45,7 @@ def record_outcome(folder: RunFolder, data: ClipDataModule, *, baselines: bool, 
         "status": "finished",
         **scores,
         "baselines": means,
-        "way_to_oracle": _way_to_oracle(scores["psnr_best"], means),
+        "way_to_oracle": way_to_oracle(scores["psnr_best"], means),
         "epochs": len(rows),
         "steps": int(rows[-1]["step"]),
         "seconds": rows[-1]["seconds"],
@@ -53,24 +57,49 @@ def record_outcome(folder: RunFolder, data: ClipDataModule, *, baselines: bool, 
     return scores | means
 
 
-def _way_to_oracle(score: float, baselines: dict[str, float]) -> float | None:
+def record_evaluation(
+    folder: RunFolder, predictor: Predictor, data: ClipDataModule, *, split: Split, z: str, seed: int
+) -> dict[str, Any]:
+    """Score a model and the baselines on a split; write ``metrics.json``, ``psnr.npz`` and ``psnr.png``.
+
+    Returns:
+        What ``metrics.json`` holds.
+    """
+    windows, scores = score_model(predictor, data, split, z=z, seed=seed)
+    known = predictor.context_frames
+    curves = {"model": as_matrix(scores)}
+    scored = score_baselines(data, split, windows, context_frames=known)
+    curves |= {name: as_matrix(rows) for name, rows in scored.items()}
+    clips = np.array([window.sequence for window in windows])
+    folder.write_arrays("psnr.npz", clips=clips, context_frames=np.array(known), **curves)
+    psnr_figure(curves, context_frames=known).savefig(folder["psnr.png"])
+    means = mean_scores(curves)
+    model = means.pop("model")
+    metrics = {
+        "split": split,
+        "clips": len(windows),
+        "z": z,
+        "seed": seed,
+        "data": data.source.fingerprint,
+        "psnr": model,
+        "baselines": means,
+        "way_to_oracle": way_to_oracle(model, means),
+    }
+    folder.write_json("metrics.json", metrics)
+    return metrics
+
+
+def mean_scores(curves: dict[str, Float[Array, "B S"]]) -> dict[str, float]:
+    """Mean over clips of the mean over a clip's frames, in dB."""
+    return {name: float(np.nanmean(curve, axis=1).mean()) for name, curve in curves.items()}
+
+
+def way_to_oracle(score: float, baselines: dict[str, float]) -> float | None:
     """(model − copying) / (oracle − copying) in dB; None without an oracle, or where it is the truth itself."""
     copying, oracle = baselines.get("copy_context"), baselines.get("oracle")
     if copying is None or oracle is None or oracle > 60:
         return None
     return (score - copying) / (oracle - copying)
-
-
-def _windows(data: ClipDataModule, clips: Array) -> list[Window]:
-    windows = {window.sequence: window for window in data.eval_sampler("val").windows}
-    return [windows[int(clip)] for clip in clips]
-
-
-def _pad(rows: list[Float[Array, " S"]]) -> Float[Array, "B S"]:
-    padded = np.full((len(rows), max(len(row) for row in rows)), np.nan, dtype=np.float32)
-    for number, row in enumerate(rows):
-        padded[number, : len(row)] = row
-    return padded
 
 
 def _mean(rows: list[dict[str, float]], name: str) -> float | None:

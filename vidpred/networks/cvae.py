@@ -66,7 +66,7 @@ class CVAE(nn.Module):
         *,
         prior: PriorFactory = StandardPrior,
         widths: tuple[int, int, int] = (32, 64, 96),
-        blocks: tuple[int, int, int] = (1, 1, 1),
+        blocks: tuple[int, int, int] = (1, 0, 1),
         slots: int = 32,
         z_channels: int = 8,
         anchor: bool = True,
@@ -77,7 +77,7 @@ class CVAE(nn.Module):
                 f"model=cvae halves frames three times: height and width must be multiples of 8 and at least 16, "
                 f"got {shape.height}x{shape.width}"
             )
-        if len(widths) != 3 or len(blocks) != 3 or min(*widths, slots, z_channels) < 1 or min(blocks) < 0:
+        if (len(widths), len(blocks)) != (3, 3) or min(*widths, slots, z_channels) < 1 or min(blocks) < 0:
             raise ValueError(
                 f"model=cvae needs three positive widths, three numbers of blocks, slots and z_channels >= 1, "
                 f"got {list(widths)}, {list(blocks)}, {slots}, {z_channels}"
@@ -93,9 +93,7 @@ class CVAE(nn.Module):
             self.place_looks = nn.Conv2d(half, half, 1)
             self.anchor_net = nn.Conv2d(4 * (shape.channels + shape.pose_channels), half, 3, padding=1)
 
-        self.observer = nn.Sequential(
-            nn.PixelUnshuffle(4), nn.Conv2d(16 * shape.channels, quarter, 3, padding=1), Down(quarter, eighth)
-        )
+        self.observer = nn.Sequential(nn.PixelUnshuffle(8), nn.Conv2d(64 * shape.channels, eighth, 3, padding=1))
         make_gaussian = partial(_gaussian_layers, eighth, z_channels)
         self.posterior_net = make_gaussian()
         self.prior_net = prior(make_gaussian)
@@ -158,7 +156,7 @@ class CVAE(nn.Module):
         half = self.paint_half(half + self.up_half(quarter))
         out = functional.pixel_shuffle(self.head(activate(half)), 2).to(previous.dtype)  # blend in full precision
         channels = self.shape.channels
-        paint, residual, weights = out.split([channels, channels, self.sources], dim=1)
+        paint, residual, weights = torch.split(out, [channels, channels, self.sources], dim=1)
         sources = [torch.sigmoid(paint), previous] + ([] if context is None else [context.frame])
         blend = torch.stack([weight[:, None] * source for weight, source in
                              zip(weights.softmax(dim=1).unbind(dim=1), sources, strict=True)]).sum(dim=0)  # fmt: skip

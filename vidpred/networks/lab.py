@@ -173,7 +173,7 @@ class LabCVAE(nn.Module):
 
     def encode_poses(self, poses: Float[Tensor, "B T P H W"]) -> Float[Tensor, "B T L H W"]:
         """Pose features of all frames at once."""
-        features = self.pose_encoder(rearrange(poses, "b t p h w -> (b t) p h w"))
+        features: Tensor = self.pose_encoder(rearrange(poses, "b t p h w -> (b t) p h w"))
         return rearrange(features, "(b t) l h w -> b t l h w", b=len(poses))
 
     def posterior(self, target: Float[Tensor, "N C H W"], pose: Float[Tensor, "N L H W"]) -> Gaussian:
@@ -199,4 +199,5 @@ class LabCVAE(nn.Module):
     ) -> tuple[Float[Tensor, "N C H W"], None]:
         """Fuse previous frame, pose and z, and generate the frame."""
         fused = self.decoder_fusion(torch.cat([self.frame_encoder(previous), pose, z], dim=1))
-        return _ACTIVATIONS[self.activation](self.generator(fused)), None
+        frame: Tensor = self.generator(fused)
+        return _ACTIVATIONS[self.activation](frame.to(previous.dtype)), None

@@ -67,23 +67,21 @@ class UNet(nn.Module):
         half, quarter, eighth = widths
         self.stem = nn.Conv2d(4 * channels, half, 3, padding=1)
         self.down_quarter, self.down_eighth = Down(half, quarter), Down(quarter, eighth)
-        self.inner_quarter, self.inner_eighth = ResBlock(quarter), ResBlock(eighth)
+        self.inner_eighth = ResBlock(eighth)
         self.up_quarter, self.up_half = Up(eighth, quarter), Up(quarter, half)
         self.outer_quarter, self.outer_half = ResBlock(quarter), ResBlock(half)
 
     def forward(self, image: Float[Tensor, "N C H W"]) -> tuple[Tensor, Tensor, Tensor]:
         """Features (N, D_i, H/2^i, W/2^i) for i = 1, 2, 3."""
         half = self.stem(functional.pixel_unshuffle(image, 2))
-        quarter = self.inner_quarter(self.down_quarter(half))
+        quarter = self.down_quarter(half)
         eighth = self.inner_eighth(self.down_eighth(quarter))
         quarter = self.outer_quarter(quarter + self.up_quarter(eighth))
         half = self.outer_half(half + self.up_half(quarter))
         return half, quarter, eighth
 
 
-def remember_looks(
-    looks: Float[Tensor, "B K D h w"], parts: Float[Tensor, "B K G h w"]
-) -> Float[Tensor, "B D G"]:
+def remember_looks(looks: Float[Tensor, "B K D h w"], parts: Float[Tensor, "B K G h w"]) -> Float[Tensor, "B D G"]:
     """The looks of every part: the mean over the places where the part is, weighted by softmax over places.
 
     Args:

@@ -5,7 +5,6 @@ enters it, so none can leak into a score.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -15,7 +14,7 @@ from vidpred.networks.features import at_step
 from vidpred.networks.latent import reparameterize
 from vidpred.networks.step import Model
 
-Latent = Literal["sample", "mean"] | Tensor
+Latent = str | Tensor  # "sample", "mean" or z itself
 
 
 @torch.no_grad()

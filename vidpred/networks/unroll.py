@@ -4,6 +4,9 @@ Where a step is teacher forced the previous frame is the true one, otherwise the
 not depend on each other: where the whole batch is forced, steps are computed together.
 """
 
+from collections.abc import Callable
+from typing import Literal
+
 import torch
 from einops import rearrange
 from jaxtyping import Bool, Float
@@ -11,8 +14,10 @@ from torch import Tensor
 
 from vidpred.networks.features import at_step, fold_steps, repeat_rows
 from vidpred.networks.latent import reparameterize
-from vidpred.networks.step import Model
+from vidpred.networks.step import Carry, Context, Features, Model
 from vidpred.types import Gaussian, Prediction
+
+Gradient = Literal["full", "detached"]
 
 
 def unroll(
@@ -22,10 +27,10 @@ def unroll(
     *,
     noise: Float[Tensor, "B S Z h w"],
     forced: Bool[Tensor, "B S"],
-    context_frames: int = 1,
+    gradient: Gradient = "full",
     chunk: int | None = None,
 ) -> Prediction:
-    """Predict frames K … T−1 of every clip.
+    """Predict the last S = T − K frames of every clip; the K frames before them are the context.
 
     Args:
         model: the networks.
@@ -34,63 +39,67 @@ def unroll(
         poses: pose maps in [0, 1].
         noise: ε of the reparameterization, N(0, I).
         forced: on the CPU: whether a step's previous frame is the true one. The first step's always is.
-        context_frames: K.
-        chunk: steps computed together where all are forced; None is all of them.
+        gradient: through the previous frame where it is predicted: "full" (through time) or "detached".
+        chunk: steps computed together where the whole batch is forced; None is all of them.
 
     Returns:
-        Predictions of the S = T − K frames, with posterior and prior of every step.
+        Predictions of the S frames, with posterior and prior of every step.
     """
-    context = model.context(frames[:, :context_frames], poses[:, :context_frames])
+    known, steps = frames.shape[1] - noise.shape[1], noise.shape[1]
+    context = model.context(frames[:, :known], poses[:, :known])
     features = model.encode_poses(poses)
-    if model.parallel and bool(forced[:, 1:].all()):
-        steps = noise.shape[1]
-        size = chunk or steps
-        parts = [
-            _forced_steps(model, frames, features, context, noise, slice(first, min(first + size, steps)))
-            for first in range(0, steps, size)
-        ]
-        return _join(parts, torch.cat)
-    return _free_steps(model, frames, features, context, noise, forced)
+    if not (model.parallel and forced[:, 1:].all()):
+        return _in_turn(model, frames, features, context, noise, forced, detach=gradient == "detached")
+    previous = frames[:, known - 1 : -1]
+    size = chunk or steps
+    chunks = [slice(first, min(first + size, steps)) for first in range(0, steps, size)]
+    return _join([_together(model, frames, previous, features, context, noise, part) for part in chunks], torch.cat)
 
 
-def _forced_steps(
-    model: Model, frames: Tensor, features: object, context: object, noise: Tensor, steps: slice
+def _together(
+    model: Model, frames: Tensor, previous: Tensor, features: Features, context: Context, noise: Tensor, part: slice
 ) -> Prediction:
-    """Steps whose previous frame is the true one, as rows of one step."""
-    clips, count = len(frames), steps.stop - steps.start
-    first = frames.shape[1] - noise.shape[1] + steps.start
-    now = slice(first, first + count)
+    """Steps whose previous frame is given, as rows of one step."""
+    clips, count = len(frames), part.stop - part.start
+    now = _frames_of(part, frames, noise)
     target, pose = fold_steps(frames, now), fold_steps(features, now)
-    previous = fold_steps(frames, slice(first - 1, first - 1 + count))
-    posterior, prior = model.posterior(target, pose), model.prior(previous, pose)
-    z = reparameterize(posterior, rearrange(noise[:, steps], "b s ... -> (b s) ..."))
-    predicted, _ = model.decode(previous, pose, z, repeat_rows(context, count), None)
-    unfold = {"pattern": "(b s) ... -> b s ...", "b": clips}
+    before = fold_steps(previous, part)
+    posterior, prior = model.posterior(target, pose), model.prior(before, pose)
+    z = reparameterize(posterior, fold_steps(noise, part))
+    predicted, _ = model.decode(before, pose, z, repeat_rows(context, count), None)
     return Prediction(
-        rearrange(predicted, **unfold),
-        Gaussian(*(rearrange(value, **unfold) for value in posterior)),
-        Gaussian(*(rearrange(value, **unfold) for value in prior)),
+        _unfold(predicted, clips),
+        Gaussian(*(_unfold(value, clips) for value in posterior)),
+        Gaussian(*(_unfold(value, clips) for value in prior)),
     )
 
 
-def _free_steps(
-    model: Model, frames: Tensor, features: object, context: object, noise: Tensor, forced: Tensor
+def _in_turn(
+    model: Model, frames: Tensor, features: Features, context: Context, noise: Tensor, forced: Tensor, *, detach: bool
 ) -> Prediction:
     """One step after the other; the previous frame is true or predicted, clip by clip."""
-    first = frames.shape[1] - noise.shape[1]
-    previous, carry = frames[:, first - 1], None
+    now = _frames_of(slice(0, noise.shape[1]), frames, noise)
+    previous = frames[:, now.start - 1]
+    carry: Carry = None
     parts = []
     for step in range(noise.shape[1]):
         if step:
-            previous = _previous(frames[:, first + step - 1], previous, forced[:, step])
-        pose = at_step(features, first + step)
-        posterior, prior = model.posterior(frames[:, first + step], pose), model.prior(previous, pose)
+            before = previous.detach() if detach else previous
+            previous = _choose(frames[:, now.start + step - 1], before, forced[:, step])
+        pose = at_step(features, now.start + step)
+        posterior, prior = model.posterior(frames[:, now.start + step], pose), model.prior(previous, pose)
         previous, carry = model.decode(previous, pose, reparameterize(posterior, noise[:, step]), context, carry)
         parts.append(Prediction(previous, posterior, prior))
     return _join(parts, torch.stack)
 
 
-def _previous(true: Tensor, predicted: Tensor, forced: Tensor) -> Tensor:
+def _frames_of(steps: slice, frames: Tensor, noise: Tensor) -> slice:
+    """The frames that steps predict: step 0 is frame K = T − S."""
+    known = frames.shape[1] - noise.shape[1]
+    return slice(known + steps.start, known + steps.stop)
+
+
+def _choose(true: Tensor, predicted: Tensor, forced: Tensor) -> Tensor:
     """The true frame for forced clips, the predicted one for the others; no work where all agree."""
     if not forced.any():
         return predicted
@@ -99,7 +108,11 @@ def _previous(true: Tensor, predicted: Tensor, forced: Tensor) -> Tensor:
     return torch.where(forced.to(true.device, non_blocking=True)[:, None, None, None], true, predicted)
 
 
-def _join(parts: list[Prediction], join: object) -> Prediction:
+def _unfold(rows: Tensor, clips: int) -> Tensor:
+    return rearrange(rows, "(b s) ... -> b s ...", b=clips)
+
+
+def _join(parts: list[Prediction], join: Callable[..., Tensor]) -> Prediction:
     """Parts of a clip, put together along time."""
     predicted, posteriors, priors = zip(*parts, strict=True)
     means = [[gaussian.mean for gaussian in side] for side in (posteriors, priors)]

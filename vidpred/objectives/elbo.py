@@ -49,7 +49,7 @@ class Elbo:
         return {"reconstruction": 1.0, "kl": beta}
 
     def equivalent_beta(self, beta: float, shape: FrameShape) -> float:
-        """beta where reconstruction is ½ Σ squared error over pixels and KL is summed: the papers' convention."""
+        """Beta where reconstruction is ½ Σ squared error over pixels and KL is summed: the papers' convention."""
         if self.sigma is not None:
             return beta * self.sigma**2
         return beta * shape.channels * shape.height * shape.width / 2

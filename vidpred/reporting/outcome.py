@@ -20,29 +20,42 @@ _MEANING = {
 
 def print_outcome(folder: RunFolder, console: Console | None = None) -> None:
     """Print scores, files and next commands of a finished run."""
-    console = console or Console()
+    console = console or Console(highlight=False, soft_wrap=True)
     summary = folder.read_json("summary.json")
-    console.print(outcome_table(summary))
-    for line in _sentences(summary):
+    scores = {"model (best epoch)": summary["psnr_best"], **summary["baselines"]}
+    console.print(scores_table("Validation rollouts: mean PSNR per frame", scores))
+    for line in [*_verdict(summary["psnr_best"], summary), *_costs(summary)]:
         console.print(line)
     place = _short(folder.path)
-    files = {"checkpoint": folder.best, "film": folder.path / "film.gif", "figure": folder.path / "psnr.png"}
-    for name, file in files.items():
-        console.print(f"{name:<11}{_short(file)}", soft_wrap=True, highlight=False)
-    console.print("\nNext:", highlight=False)
+    for name, file in {"checkpoint": "checkpoints/best.ckpt", "film": "film.gif", "figure": "psnr.png"}.items():
+        console.print(f"{name:<11}{place}/{file}")
+    console.print("TensorBoard", f"{place}/tensorboard\n", sep=" ")
+    console.print("Next:")
     for command in (
         f"python -m vidpred.evaluate ckpt={place}",
         f"python -m vidpred.predict ckpt={place}",
-        f"tensorboard --logdir {_short(folder.path / 'tensorboard')}",
-        f"python -m vidpred.run resume={place} trainer.max_epochs=…",
+        f"python -m vidpred.run init_from={place}/checkpoints/best.ckpt",
+        f"tensorboard --logdir {place}/tensorboard",
     ):
-        console.print(f"  {command}", soft_wrap=True, highlight=False)
+        console.print(f"  {command}")
 
 
-def outcome_table(summary: dict[str, Any]) -> Table:
-    """Validation PSNR of the model and of every baseline, best first."""
-    scores = {"model (best epoch)": summary["psnr_best"], **summary["baselines"]}
-    table = Table(title="Validation rollout: mean PSNR per frame")
+def print_evaluation(folder: RunFolder, console: Console | None = None) -> None:
+    """Print the scores of an evaluation."""
+    console = console or Console(highlight=False, soft_wrap=True)
+    metrics = folder.read_json("metrics.json")
+    title = f"{metrics['clips']} {metrics['split']} clips: mean PSNR per frame"
+    console.print(scores_table(title, {"model": metrics["psnr"], **metrics["baselines"]}))
+    for line in _verdict(metrics["psnr"], metrics):
+        console.print(line)
+    if metrics["split"] == "val":
+        console.print("The best checkpoint of a run is chosen on this split.")
+    console.print(f"written to {_short(folder.path)}")
+
+
+def scores_table(title: str, scores: dict[str, float]) -> Table:
+    """Mean PSNR of the model and of every baseline, best first."""
+    table = Table(title=title)
     table.add_column("prediction")
     table.add_column("dB", justify="right")
     for name, score in sorted(scores.items(), key=lambda item: -item[1]):
@@ -52,18 +65,22 @@ def outcome_table(summary: dict[str, Any]) -> Table:
     return table
 
 
-def _sentences(summary: dict[str, Any]) -> list[str]:
+def _verdict(score: float, summary: dict[str, Any]) -> list[str]:
     lines = []
     copying = summary["baselines"].get("copy_context")
     if copying is not None:
-        gain = summary["psnr_best"] - copying
-        lines.append(f"The model is {gain:+.2f} dB from copying the context frame.")
+        lines.append(f"The model is {score - copying:+.2f} dB from copying the context frame.")
     if summary["way_to_oracle"] is not None:
         lines.append(f"It has gone {summary['way_to_oracle']:.0%} of the way from copying to the oracle.")
+    return lines
+
+
+def _costs(summary: dict[str, Any]) -> list[str]:
+    lines = []
     if summary["frames_per_second"] is not None:
         lines.append(
-            f"{summary['steps']} steps in {summary['seconds']:.0f} s: {summary['frames_per_second']:.0f} predicted frames "
-            f"a second; waiting for data took {summary['loader_share']:.1%} of the time."
+            f"{summary['steps']} steps in {summary['seconds']:.0f} s: {summary['frames_per_second']:.0f} predicted "
+            f"frames a second; waiting for data took {summary['loader_share']:.1%} of the time."
         )
     if summary["skipped_steps"]:
         lines.append(f"{summary['skipped_steps']} steps were not finite and did not change the weights.")

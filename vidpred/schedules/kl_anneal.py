@@ -68,7 +68,9 @@ class Cyclical:
     def __post_init__(self) -> None:
         _check_by(self.by)
         if min(self.beta_start, self.beta_stop) < 0:
-            raise ValueError(f"kl_anneal.beta_start and beta_stop must be >= 0, got {self.beta_start}, {self.beta_stop}")
+            raise ValueError(
+                f"kl_anneal.beta_start and beta_stop must be >= 0, got {self.beta_start}, {self.beta_stop}"
+            )
         if self.cycles < 1:
             raise ValueError(f"kl_anneal.cycles must be >= 1, got {self.cycles}")
         if not 0 <= self.ramp <= 1:
@@ -77,12 +79,12 @@ class Cyclical:
             raise ValueError(f"kl_anneal.delay must be >= 0, got {self.delay}")
 
     def __call__(self, position: int, total: int) -> float:
-        """beta at a position, counted from 0."""
+        """Beta at a position, counted from 0."""
         length = total - self.delay
         if self.cycles > length:
             raise ValueError(
-                f"kl_anneal: {self.cycles} cycles do not fit in {length} {self.by}s ({total} less a delay of {self.delay}): "
-                f"beta would never rise. Lower kl_anneal.cycles or train longer"
+                f"kl_anneal: {self.cycles} cycles do not fit in {length} {self.by}s ({total} less a delay of "
+                f"{self.delay}): beta would never rise. Lower kl_anneal.cycles or train longer"
             )
         if position < self.delay:
             return self.beta_start

@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from vidpred.seeds import Stream, mix_seed
+
 Granularity = Literal["epoch", "batch", "clip", "frame"]
 GRANULARITIES = ("epoch", "batch", "clip", "frame")
 
@@ -118,7 +120,9 @@ class Step:
                 f"teacher_forcing.amount and decay_start must be >= 0, got {self.amount}, {self.decay_start}"
             )
         if self.prob_stop > self.prob_start:
-            raise ValueError(f"teacher_forcing.prob_stop must be <= prob_start, got {self.prob_stop}, {self.prob_start}")
+            raise ValueError(
+                f"teacher_forcing.prob_stop must be <= prob_start, got {self.prob_stop}, {self.prob_start}"
+            )
 
     def __call__(self, position: int, total: int) -> float:
         """The probability at an epoch, counted from 0."""
@@ -141,21 +145,10 @@ def toss(
         step: of the run, over all epochs.
     """
     moment = epoch if schedule.granularity == "epoch" else step
-    generator = torch.Generator().manual_seed(mix_seed(seed, moment, GRANULARITIES.index(schedule.granularity)))
+    generator = torch.Generator().manual_seed(mix_seed(seed, Stream.COINS, moment))
     shape = {"epoch": (1, 1), "batch": (1, 1), "clip": (clips, 1), "frame": (clips, steps)}[schedule.granularity]
     # float64: uniform on [0, 1), so that probability 1 always and probability 0 never wins
     return (torch.rand(shape, generator=generator, dtype=torch.float64) < prob).expand(clips, steps)
-
-
-def mix_seed(*parts: int) -> int:
-    """One 63-bit seed from several numbers (splitmix64 of each in turn)."""
-    state = 0
-    for part in parts:
-        state = (state + part + 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
-        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
-        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
-        state ^= state >> 31
-    return state >> 1
 
 
 def _check(granularity: str, **probs: float) -> None:

@@ -150,6 +150,5 @@ def _tensorboards(trainer: Trainer) -> list[TensorBoardLogger]:
 
 def _as_matrix(scores: dict[int, Tensor]) -> tuple[Array, Float[Array, "B S"]]:
     """Clips' numbers, and their scores in rows, padded with NaN."""
-    rows = list(scores.values())
-    padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=float("nan"))
-    return np.array(list(scores)), padded.numpy()
+    rows = torch.nn.utils.rnn.pad_sequence(list(scores.values()), batch_first=True, padding_value=float("nan"))
+    return np.array(list(scores)), rows.numpy()

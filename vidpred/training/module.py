@@ -5,20 +5,22 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
 from lightning import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from vidpred import __version__
+from vidpred.data.datamodule import batches_done
 from vidpred.metrics import psnr
 from vidpred.networks import Model, rollout, unroll
+from vidpred.networks.unroll import Gradient
 from vidpred.objectives import Elbo
 from vidpred.schedules.teacher_forcing import Schedule as TeacherForcing
-from vidpred.schedules.teacher_forcing import mix_seed, toss
+from vidpred.schedules.teacher_forcing import toss
+from vidpred.seeds import Stream, clip_generators, mix_seed
 from vidpred.training.guard import StepGuard
 from vidpred.types import Batch, Prediction
-
-_NOISE, _ROLLOUT = 1, 2  # streams of random numbers
 
 
 class Law(Protocol):
@@ -63,6 +65,7 @@ class VideoPrediction(LightningModule):
         optimizer: makes the optimizer from parameters.
         lr_schedule: factor on the learning rate over the run.
         context_frames: K, frames that a rollout is given.
+        gradient: through a predicted previous frame: "full" or "detached".
         chunk: steps computed together where a whole batch is forced; None is all of them.
         validation_z: what z is in validation: "sample" from the prior, or its "mean".
         guard: watches for steps that are not finite.
@@ -81,6 +84,7 @@ class VideoPrediction(LightningModule):
         optimizer: Callable[[Iterable[Tensor]], Optimizer],
         lr_schedule: Law,
         context_frames: int = 1,
+        gradient: Gradient = "detached",
         chunk: int | None = None,
         validation_z: Literal["sample", "mean"] = "sample",
         guard: StepGuard | None = None,
@@ -91,11 +95,14 @@ class VideoPrediction(LightningModule):
         super().__init__()
         if context_frames < 1:
             raise ValueError(f"context_frames must be >= 1, got {context_frames}")
+        if gradient not in ("full", "detached"):
+            raise ValueError(f"gradient must be 'full' or 'detached', got {gradient!r}")
         if validation_z not in ("sample", "mean"):
             raise ValueError(f"validation.z must be 'sample' or 'mean', got {validation_z!r}")
         self.model, self.objective = model, objective
         self.kl_anneal, self.teacher_forcing, self.lr_schedule = kl_anneal, teacher_forcing, lr_schedule
-        self.context_frames, self.chunk, self.validation_z = context_frames, chunk, validation_z
+        self.context_frames, self.validation_z = context_frames, validation_z
+        self.gradient, self.chunk = gradient, chunk
         self.guard = guard or StepGuard()
         self.seed, self.config = seed, config or {}
         self._make_optimizer = optimizer
@@ -128,18 +135,16 @@ class VideoPrediction(LightningModule):
         return unroll(
             self.model, batch.frames, batch.poses,
             noise=noise, forced=coins[rank * clips : (rank + 1) * clips],
-            context_frames=self.context_frames, chunk=self.chunk,
+            gradient=self.gradient, chunk=self.chunk,
         )  # fmt: skip
 
     def on_train_batch_start(self, batch: Batch, index: int) -> None:
         """Reseed from (seed, batch of the run, rank): nothing is carried, so a resumed run draws the same noise."""
-        torch.manual_seed(mix_seed(self.seed, _NOISE, self.now.batch, self.trainer.global_rank))
+        torch.manual_seed(mix_seed(self.seed, Stream.NOISE, self.now.batch, self.trainer.global_rank))
 
-    def validation_step(self, batch: Batch, index: int) -> Rollouts:
+    def validation_step(self, batch: Batch, index: int) -> Rollouts:  # type: ignore[override]
         """Roll out whole clips; the noise depends on the clip alone."""
-        generators = [
-            torch.Generator().manual_seed(mix_seed(self.seed, _ROLLOUT, sequence)) for sequence in batch.sequence.tolist()
-        ]
+        generators = clip_generators(self.seed, batch.sequence.tolist())
         context, target = batch.frames[:, : self.context_frames], batch.frames[:, self.context_frames :]
         predicted = rollout(self.model, context, batch.poses, z=self.validation_z, generators=generators)
         rollouts = Rollouts(batch.sequence, psnr(predicted, target, data_range=1.0), predicted)
@@ -152,9 +157,9 @@ class VideoPrediction(LightningModule):
         per_clip = torch.stack([frames.mean() for frames in self.psnr_per_clip.values()])
         self.log("psnr/val", per_clip.mean().to(self.device), prog_bar=True, sync_dist=False)
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimizer, and its schedule by step or epoch."""
-        optimizer = self._make_optimizer(self.model.parameters())
+        optimizer = self._make_optimizer(self.parameters())
         by, now = self.lr_schedule.by, self.now
         total = now.steps if by == "step" else now.epochs
         scheduler = LambdaLR(optimizer, lambda position: self.lr_schedule(position, total))
@@ -167,13 +172,13 @@ class VideoPrediction(LightningModule):
         gradient_clip_algorithm: str | None = None,
     ) -> None:
         """Clip by norm or value, and let the guard judge the norm."""
-        gradients = [weight.grad for weight in self.model.parameters() if weight.grad is not None]
+        gradients = [weight.grad for weight in self.parameters() if weight.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
         if gradient_clip_val:
             if gradient_clip_algorithm == "value":
-                torch.nn.utils.clip_grad_value_(self.model.parameters(), gradient_clip_val)
+                torch.nn.utils.clip_grad_value_(self.parameters(), gradient_clip_val)
             else:
-                torch.nn.utils.clip_grads_with_norm_(self.model.parameters(), gradient_clip_val, norm)
+                torch.nn.utils.clip_grads_with_norm_(self.parameters(), gradient_clip_val, norm)
         self.guard.judge(norm, _plain(optimizer))
         self.log("train/gradient_norm", norm, on_step=True, on_epoch=False)
 
@@ -207,7 +212,7 @@ class VideoPrediction(LightningModule):
             epochs=epochs,
             step=trainer.global_step,
             steps=int(trainer.estimated_stepping_batches),
-            batch=trainer.fit_loop.epoch_loop.batch_progress.total.processed,
+            batch=batches_done(trainer),
         )
 
     def _at(self, law: Law, now: Now) -> float:

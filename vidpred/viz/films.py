@@ -69,8 +69,9 @@ def _enlarge(film: UInt8[Array, "T H W 3"], scale: int) -> UInt8[Array, "T H W 3
 
 def _header(names: list[str], width: int) -> UInt8[Array, "H W 3"]:
     """Names in columns of a width, on paper."""
-    font = ImageFont.load_default(size=max(9, min(14, width // 8)))
-    height = int(font.size) + 6
+    size = max(9, min(14, width // 8))
+    font = ImageFont.load_default(size)
+    height = size + 6
     image = Image.new("RGB", (len(names) * width + (len(names) - 1) * _MARGIN, height), _PAPER)
     draw = ImageDraw.Draw(image)
     for column, name in enumerate(names):

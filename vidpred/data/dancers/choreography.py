@@ -1,7 +1,8 @@
 """Choreography: a body's joints over time, in metres of a stage of unit body height.
 
 The world has x to the right, y up and z towards the camera. Legs are posed by inverse kinematics from planted,
-alternately stepping feet; arms by direction angles. Every angle is a smooth phrase value plus an oscillation on the beat:
+alternately stepping feet; arms by direction angles. Every angle is a smooth phrase value plus an oscillation on the
+beat:
 
     q(t) = v(t) + a(t) sin(2 pi m f t + phase),
 
@@ -149,25 +150,29 @@ def _pose(
         joints[:, JOINT[f"{name}_hip"]] = hip
         joints[:, JOINT[f"{name}_ankle"]] = ankle
         joints[:, JOINT[f"{name}_knee"]] = _bend(hip, ankle, body.thigh, body.shank, front + 0.25 * side * right)
-        toe = _unit(front + 0.45 * side * right) * body.foot
+        toe = unit_vector(front + 0.45 * side * right) * body.foot
         joints[:, JOINT[f"{name}_toe"]] = foot + toe + 0.012 * up
 
     chest_right, chest_front = _heading(angles["yaw"] + angles["twist"])
-    lean = _unit(up + np.tan(angles["lean_side"])[:, None] * right + np.tan(angles["lean_front"])[:, None] * front)
+    lean = unit_vector(
+        up + np.tan(angles["lean_side"])[:, None] * right + np.tan(angles["lean_front"])[:, None] * front
+    )
     neck = pelvis + body.spine * lean
-    tilt = _unit(lean + np.tan(angles["tilt"])[:, None] * chest_right + np.tan(angles["nod"])[:, None] * chest_front)
+    tilt = unit_vector(
+        lean + np.tan(angles["tilt"])[:, None] * chest_right + np.tan(angles["nod"])[:, None] * chest_front
+    )
     joints[:, JOINT["pelvis"]] = pelvis
     joints[:, JOINT["neck"]] = neck
     joints[:, JOINT["head"]] = neck + body.neck * tilt
 
-    across = _unit(chest_right - (chest_right * lean).sum(axis=1, keepdims=True) * lean)
+    across = unit_vector(chest_right - (chest_right * lean).sum(axis=1, keepdims=True) * lean)
     for name, side in (("left", -1), ("right", 1)):
         shoulder = neck - 0.035 * lean + side * body.shoulder_width / 2 * across
         raise_, swing, flex = (angles[f"{name}_{part}"][:, None] for part in ("raise", "swing", "flex"))
         upper = np.cos(raise_) * (np.cos(swing) * side * across + np.sin(swing) * chest_front) + np.sin(raise_) * lean
         pole = angles[f"{name}_pole"][:, None]
         towards = np.cos(pole) * chest_front + np.sin(pole) * lean
-        towards = _unit(towards - (towards * upper).sum(axis=1, keepdims=True) * upper)
+        towards = unit_vector(towards - (towards * upper).sum(axis=1, keepdims=True) * upper)
         flex = np.clip(flex, 0.05, 2.3)
         elbow = shoulder + body.upper_arm * upper
         joints[:, JOINT[f"{name}_shoulder"]] = shoulder
@@ -182,10 +187,11 @@ def _bend(
     """The middle joint of a two-bone limb that bends towards ``pole`` (law of cosines)."""
     reach = tip - root
     length = np.clip(np.sqrt((reach**2).sum(axis=1, keepdims=True)), 1e-3, (first + second) * 0.999)
-    axis = _unit(reach)
+    axis = unit_vector(reach)
     cosine = np.clip((first**2 + length**2 - second**2) / (2 * first * length), -1, 1)
-    pole = _unit(pole - (pole * axis).sum(axis=1, keepdims=True) * axis)
-    return root + first * (cosine * axis + np.sqrt(1 - cosine**2) * pole)
+    pole = unit_vector(pole - (pole * axis).sum(axis=1, keepdims=True) * axis)
+    middle: Array = root + first * (cosine * axis + np.sqrt(1 - cosine**2) * pole)
+    return middle
 
 
 def _heading(yaw: Float[Array, " T"]) -> tuple[Float[Array, "T 3"], Float[Array, "T 3"]]:
@@ -194,9 +200,12 @@ def _heading(yaw: Float[Array, " T"]) -> tuple[Float[Array, "T 3"], Float[Array,
     return np.stack([np.cos(yaw), zero, -np.sin(yaw)], 1), np.stack([np.sin(yaw), zero, np.cos(yaw)], 1)
 
 
-def _unit(vector: Float[Array, "T 3"]) -> Float[Array, "T 3"]:
-    return vector / np.maximum(np.sqrt((vector**2).sum(axis=-1, keepdims=True)), 1e-9)
+def unit_vector(vector: Float[Array, "T 3"]) -> Float[Array, "T 3"]:
+    """The direction of a vector."""
+    direction: Array = vector / np.maximum(np.linalg.norm(vector, axis=-1, keepdims=True), 1e-9)
+    return direction
 
 
 def _smoothstep(value: Float[Array, " T"]) -> Float[Array, " T"]:
-    return value * value * (3 - 2 * value)
+    eased: Array = value * value * (3 - 2 * value)
+    return eased

@@ -68,7 +68,8 @@ def _light(
     for frame in range(1, target.shape[1]):
         level[:, frame] = keep * level[:, frame - 1] + (1 - keep) * target[:, frame]
     brightness, warmth = level[..., 0], level[..., 1]
-    return np.clip(1 + np.stack([brightness + warmth, brightness, brightness - warmth], axis=-1), 0.6, 1.4)
+    gain: Array = np.clip(1 + np.stack([brightness + warmth, brightness, brightness - warmth], axis=-1), 0.6, 1.4)
+    return gain
 
 
 def _wind(
@@ -78,7 +79,7 @@ def _wind(
     gusts = draws * (chances < 0.8 / fps)[..., None] * np.array([12.0, 6.0]) * strength
     gusts[:, 0] = 0
     keep = np.exp(-1 / (0.5 * fps))
-    wind = np.zeros_like(gusts)
+    wind: Array = np.zeros_like(gusts)
     for frame in range(1, gusts.shape[1]):
         wind[:, frame] = keep * wind[:, frame - 1] + gusts[:, frame]
     return wind
@@ -157,4 +158,5 @@ def swing_hair(
     step = np.stack([np.sin(sideways), -np.cos(sideways) * np.cos(forward), np.sin(forward)], axis=-1)
     step = np.moveaxis(step, 0, 1) * (length / segments)
     chain = np.concatenate([np.zeros_like(step[:, :, :1]), np.cumsum(step, axis=2)], axis=2)
-    return root[None, :, None] + chain
+    points: Array = root[None, :, None] + chain
+    return points

@@ -226,7 +226,11 @@ def _paint_parts(canvas: Float[Array, "3 T H W"], scene: _Scene, parts: Parts, c
             second = np.clip(2 * np.sin(phase) + np.float32(0.5), 0, 1) * (striped > 0)[:, None]
             stripe = parts.stripe[part][:, :, None] - color
         for channel, plane in enumerate(planes):
-            paint = color[:, channel] * shade if second is None else (color[:, channel] + stripe[:, channel] * second) * shade
+            paint = (
+                color[:, channel] * shade
+                if second is None
+                else (color[:, channel] + stripe[:, channel] * second) * shade
+            )
             below = plane[stroke.pixels]
             paint -= below
             paint *= stroke.coverage

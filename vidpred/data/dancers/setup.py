@@ -7,6 +7,7 @@ from vidpred.data.dancers.factors import Strengths
 from vidpred.data.dancers.film import Dancers
 from vidpred.data.dancers.source import DancersSource, SplitSize
 from vidpred.data.datamodule import ClipDataModule
+from vidpred.data.source import Split
 
 
 def dancers_data(
@@ -48,7 +49,7 @@ def dancers_data(
         stochastic=stochastic,
         strengths=Strengths(**strengths),
     )
-    sizes = {
+    sizes: dict[Split, SplitSize] = {
         "train": SplitSize(train_clips, train_frames),
         "val": SplitSize(val_clips, val_frames),
         "test": SplitSize(test_clips, test_frames),

@@ -4,12 +4,12 @@ import hashlib
 import json
 import logging
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Float
@@ -21,6 +21,8 @@ from vidpred.data.store import Store, StoreError, create_store, open_store
 from vidpred.pose.skeletons import DANCER
 from vidpred.types import FrameShape
 
+Job = TypeVar("Job")
+Result = TypeVar("Result")
 _log = logging.getLogger(__name__)
 _SOURCES = ("data/dancers/film.py", "data/dancers/choreography.py", "data/dancers/wardrobe.py",
             "data/dancers/room.py", "data/dancers/factors.py", "pose/drawing.py", "pose/skeletons.py")  # fmt: skip
@@ -58,7 +60,9 @@ class DancersSource:
     def __post_init__(self) -> None:
         for split, size in self.sizes.items():
             if min(size) < 1:
-                raise ValueError(f"data.{split} needs at least one clip of one frame, got {size.clips} of {size.frames}")
+                raise ValueError(
+                    f"data.{split} needs at least one clip of one frame, got {size.clips} of {size.frames}"
+                )
         if self.futures < 1 or self.workers < 1:
             raise ValueError(f"futures and workers must be >= 1, got {self.futures} and {self.workers}")
         object.__setattr__(self, "shape", FrameShape(3, 3, self.dancers.height, self.dancers.width))
@@ -101,12 +105,13 @@ class DancersSource:
         key = hashlib.sha256(json.dumps([clips, self.futures]).encode()).hexdigest()[:12]
         file = self._path(split) / f"oracle-{key}.npz"
         if file.is_file():
-            with np.load(file, allow_pickle=False) as kept:
-                return [kept[str(number)].astype(np.float32) for number in range(len(clips))]
+            with np.load(file, allow_pickle=False) as arrays:
+                return [arrays[str(number)].astype(np.float32) for number in range(len(clips))]
         jobs = [(self.dancers, split, sequence, frames, self.futures) for sequence, frames in clips]
         drawn = list(self._map(_draw_oracle, jobs, "Drawing the oracle"))
         # float16 errs by less than 0.0003 in [0, 1], 70 dB
-        np.savez(file, **{str(number): film.astype(np.float16) for number, film in enumerate(drawn)})
+        kept = {str(number): film.astype(np.float16) for number, film in enumerate(drawn)}
+        np.savez(file, allow_pickle=False, **kept)
         return drawn
 
     def _path(self, split: Split) -> Path:
@@ -127,7 +132,7 @@ class DancersSource:
             for _ in self._map(_draw_clip, jobs, f"Drawing dancers ({split})"):
                 pass
 
-    def _map(self, function, jobs: list, title: str) -> Iterator:  # type: ignore[no-untyped-def, type-arg]
+    def _map(self, function: Callable[[Job], Result], jobs: list[Job], title: str) -> Iterator[Result]:
         """Results in order, from all workers, behind a progress bar."""
         from rich.progress import track
 

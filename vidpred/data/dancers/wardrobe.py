@@ -7,11 +7,15 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray as Array
 
-from vidpred.data.dancers.choreography import JOINT, Motion, Proportions
+from vidpred.data.dancers.choreography import JOINT, Motion, Proportions, unit_vector
 
 Color = tuple[float, float, float]
 
 HAIR_SEGMENTS = 4
+_LENGTHS = {
+    "hip_width": 0.15, "shoulder_width": 0.235, "spine": 0.31, "neck": 0.115, "upper_arm": 0.165, "forearm": 0.155,
+    "thigh": 0.245, "shank": 0.245, "foot": 0.085,
+}  # fmt: skip
 _SKINS = ("f6d3bd", "eebd9c", "d9a07a", "b97d56", "94603f", "6b432d", "4c2f22")
 _HAIRS = ("1d1713", "3a2417", "5f3b20", "93602e", "c79a52", "7a2f1c", "8b8680", "2b2f4a")
 
@@ -48,14 +52,15 @@ class Parts(NamedTuple):
 
 def dress(rng: np.random.Generator) -> Look:
     """Draw a dancer."""
-    scale = rng.normal(1.0, 0.05, 9).clip(0.9, 1.1)
-    lengths = np.array([0.15, 0.235, 0.31, 0.115, 0.165, 0.155, 0.245, 0.245, 0.085]) * scale
-    body = Proportions(*(float(value) for value in lengths), height=float(rng.uniform(0.92, 1.04)))
+    scale = rng.normal(1.0, 0.05, len(_LENGTHS)).clip(0.9, 1.1)
+    lengths = {name: float(length * factor) for (name, length), factor in zip(_LENGTHS.items(), scale, strict=True)}
+    body = Proportions(**lengths, height=float(rng.uniform(0.92, 1.04)))
     hue = rng.random()
     top = _cloth(rng, hue)
     bottom = _cloth(rng, hue + rng.choice([0.08, 0.42, 0.5, 0.6]))
     striped = rng.random() < 0.5
-    light_top = tuple(float(0.35 * channel + 0.6) for channel in top)
+    red, green, blue = top
+    light_top = (0.35 * red + 0.6, 0.35 * green + 0.6, 0.35 * blue + 0.6)
     return Look(
         body=body,
         skin=_hex(_SKINS[rng.integers(len(_SKINS))]),
@@ -77,7 +82,8 @@ def tail_root(look: Look, motion: Motion) -> Float[Array, "T 3"]:
     front = np.stack([np.sin(motion.yaw), np.zeros_like(motion.yaw), np.cos(motion.yaw)], axis=1)
     joint = motion.joints[:, JOINT["neck" if look.scarf else "head"]]
     offset = np.array([0.0, 0.0, 0.0]) if look.scarf else np.array([0.0, 0.02, 0.0])
-    return joint - (0.05 if look.scarf else 0.075) * front + offset
+    root: Array = joint - (0.05 if look.scarf else 0.075) * front + offset
+    return root
 
 
 def body_parts(look: Look, motion: Motion, tail: Float[Array, "T M 3"]) -> Parts:
@@ -107,8 +113,7 @@ def body_parts(look: Look, motion: Motion, tail: Float[Array, "T M 3"]) -> Parts
     shoulders = []
     for side in ("left", "right"):
         shoulder, elbow, wrist, hip, knee, ankle, toe = (
-            joints[:, JOINT[f"{side}_{name}"]]
-            for name in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "toe")
+            joints[:, JOINT[f"{side}_{name}"]] for name in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "toe")
         )
         shoulders.append(shoulder)
         add(hip, knee, (0.068, 0.048), thigh, nearer=-0.01)
@@ -129,7 +134,7 @@ def body_parts(look: Look, motion: Motion, tail: Float[Array, "T M 3"]) -> Parts
     if look.legwear == "skirt":
         knees = (joints[:, JOINT["left_knee"]] + joints[:, JOINT["right_knee"]]) / 2
         add(pelvis + np.array([0, 0.03, 0]), pelvis + 0.62 * (knees - pelvis), (0.075, 0.135), look.bottom, nearer=0.07)
-    up = _unit(head - neck)
+    up = unit_vector(head - neck)
     add(neck - 0.02 * up, neck + 0.35 * (head - neck), (0.032, 0.03), look.skin, nearer=-0.02)
     add(head - 0.012 * up, head + 0.02 * up, (0.058, 0.062), look.skin)
     add(head + 0.03 * up - 0.03 * front, head - 0.01 * up - 0.035 * front, (0.066, 0.06), look.hair, nearer=-0.004)
@@ -156,10 +161,6 @@ def body_parts(look: Look, motion: Motion, tail: Float[Array, "T M 3"]) -> Parts
         stripes=np.array(count, dtype=np.float32),
         depth=(starts[..., 2] + ends[..., 2]) / 2 + np.array(nearer),
     )  # fmt: skip
-
-
-def _unit(vector: Float[Array, "T 3"]) -> Float[Array, "T 3"]:
-    return vector / np.maximum(np.linalg.norm(vector, axis=-1, keepdims=True), 1e-9)
 
 
 def _cloth(rng: np.random.Generator, hue: float) -> Color:

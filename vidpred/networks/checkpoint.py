@@ -1,0 +1,51 @@
+"""Checkpoints: read without executing code, loaded into a model that must fit."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+FORMAT = 1
+
+
+class CheckpointError(ValueError):
+    """A file is not a checkpoint that this version can use."""
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint; nothing in the file is executed.
+
+    Args:
+        path: of the checkpoint, or the folder of a run, whose best checkpoint is taken.
+
+    Raises:
+        CheckpointError: if the file is missing, unreadable, not of vidpred or of a newer format.
+    """
+    file = path / "checkpoints" / "best.ckpt" if path.is_dir() else path
+    if not file.is_file():
+        raise CheckpointError(f"there is no checkpoint {file}")
+    try:
+        checkpoint: Any = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(f"{file} cannot be read as a checkpoint: {reason}") from None
+    if not isinstance(checkpoint, dict) or "vidpred" not in checkpoint:
+        raise CheckpointError(f"{file} is not a checkpoint of vidpred")
+    if checkpoint["vidpred"]["format"] > FORMAT:
+        raise CheckpointError(f"{file} was written by vidpred {checkpoint['vidpred']['version']}; this one is older")
+    return checkpoint
+
+
+def load_weights(model: nn.Module, checkpoint: dict[str, Any], *, name: str) -> None:
+    """Load a checkpoint's weights into a model.
+
+    Raises:
+        CheckpointError: if weights are missing, left over or of another shape, each by its name.
+    """
+    state = checkpoint["state_dict"]
+    weights = {key.removeprefix("model."): value for key, value in state.items() if key.startswith("model.")}
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise CheckpointError(f"{name} does not fit this model: {' '.join(str(error).split())}") from None
