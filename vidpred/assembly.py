@@ -11,6 +11,7 @@ from hydra.utils import instantiate
 from lightning import Trainer
 from omegaconf import DictConfig, OmegaConf
 
+from vidpred.configuration import compose
 from vidpred.data.datamodule import ClipDataModule
 from vidpred.networks import Model
 from vidpred.networks.checkpoint import load_weights, read_checkpoint
@@ -20,6 +21,8 @@ from vidpred.schedules.teacher_forcing import Schedule
 from vidpred.training.guard import StepGuard
 from vidpred.training.module import Law, VideoPrediction
 from vidpred.types import FrameShape
+
+__all__ = ["Run", "build", "build_model", "build_run", "compose", "data_of", "load_predictor"]
 
 
 @dataclass(frozen=True)
@@ -85,8 +88,8 @@ def build_run(cfg: DictConfig) -> Run:
         compiled=cfg.trainer.compile,
         config=to_plain(cfg),
     )
-    callbacks = [build(callback) for callback in cfg.callbacks.values()]
-    loggers = [build(logger) for logger in cfg.logger.values()]
+    callbacks = [build(callback) for callback in cfg.callbacks.values() if callback is not None]
+    loggers = [build(logger) for logger in cfg.logger.values() if logger is not None]
     options = {key: value for key, value in cfg.trainer.items() if key != "compile"}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*use_distributed_sampler.*")
@@ -97,7 +100,7 @@ def build_run(cfg: DictConfig) -> Run:
             logger=loggers or False,
             default_root_dir=cfg.run_dir,
             use_distributed_sampler=False,
-            enable_progress_bar="progress" in cfg.callbacks,
+            enable_progress_bar=cfg.callbacks.get("progress") is not None,
         )
     return Run(data, module, trainer)
 

@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vidpred.configuration import find_conf, register_resolvers
+
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
@@ -51,12 +53,6 @@ def main() -> None:
     runpy.run_module(f"vidpred.{verb}", run_name="__main__", alter_sys=True)
 
 
-def find_conf() -> Path:
-    """The folder of configurations: of the checkout where there is one, else of the installed package."""
-    checkout = _PACKAGE.parent / "conf"
-    return checkout if (checkout / "run.yaml").is_file() else _PACKAGE / "conf"
-
-
 def launch(verb: str, task: "Callable[[DictConfig], Any]") -> None:
     """Compose the configuration of a verb from ``sys.argv`` and call its task with it.
 
@@ -76,13 +72,6 @@ def launch(verb: str, task: "Callable[[DictConfig], Any]") -> None:
         _run_hydra(verb, task)
     except Exception as error:
         _explain(error, verb, arguments)
-
-
-def register_resolvers() -> None:
-    """Make the resolvers that ``conf`` uses known to OmegaConf."""
-    from omegaconf import OmegaConf
-
-    OmegaConf.register_new_resolver("slug", _slug, replace=True)
 
 
 def _run_hydra(verb: str, task: "Callable[[DictConfig], Any]") -> None:
@@ -192,11 +181,6 @@ def _unquote(value: str) -> str:
     if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
         return value[1:-1].replace("\\'", "'")
     return value
-
-
-def _slug(text: str) -> str:
-    """A folder name from overrides: no ``=``, no separators, at most 80 characters."""
-    return re.sub(r"[^\w.\-]+", "-", str(text)).strip("-")[:80] or "defaults"
 
 
 def _completed_verb() -> list[str]:

@@ -1,5 +1,6 @@
 """Train a model: ``python -m vidpred.run kl_anneal=monotonic trainer.devices=1``."""
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ def main(cfg: "DictConfig") -> float:
     from vidpred.training.provenance import describe
     from vidpred.training.tracking import log_outcome
 
+    # Lightning 2.6 calls what torch 2.14 has deprecated; there is nothing that a user could do about it
+    warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
     folder = RunFolder(Path(cfg.run_dir))
     checkpoint = folder.resume_point(cfg.resume)
     run = build_run(cfg)

@@ -1,6 +1,6 @@
 """What a data set offers to the data module."""
 
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from numpy import ndarray as Array
@@ -11,6 +11,7 @@ from vidpred.types import FrameShape
 Split = Literal["train", "val", "test"]
 
 
+@runtime_checkable
 class Source(Protocol):
     """Sequences of frames and poses in splits."""
 

@@ -1,11 +1,12 @@
 """The default model: a light recurrent painter, told by the pose what is where, and by the context how it looks.
 
 What depends on poses and context alone is computed outside of the loop over time: a U-Net names the parts of the body
-at every place, and the looks of the parts are gathered from the context frames once. A step fetches the looks of the
-parts to where the pose puts them, sees the previous frame and z, and paints what changes. Sources of features are
-added, not concatenated.
+at every pixel, the looks of the parts are gathered from the context frames, and a second U-Net takes the person out of
+the last of them. A step moves the looks to where the pose puts the parts, sees the previous frame and z, and corrects.
+Sources of features are added, not concatenated.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -21,29 +22,32 @@ from vidpred.types import FrameShape, Gaussian
 
 
 class PoseFeatures(NamedTuple):
-    """What a pose map tells, at half, quarter and eighth resolution."""
+    """What a pose map tells."""
 
     half: Float[Tensor, "*N D h w"]
     quarter: Float[Tensor, "*N E h/2 w/2"]
     eighth: Float[Tensor, "*N F h/4 w/4"]
-    parts: Float[Tensor, "*N G h w"]  # logits of the parts that looks are fetched by
+    parts: Float[Tensor, "*N G H W"]  # logits of the parts that looks are fetched by; G = 0 without an anchor
+    body: Float[Tensor, "*N 1 H W"]  # logit of painting anew
 
 
 class Anchor(NamedTuple):
     """What is kept from the context."""
 
-    frame: Float[Tensor, "N C H W"]  # the last context frame
+    scene: Float[Tensor, "N C H W"]  # the last context frame with the person taken out
     features: Float[Tensor, "N D h w"]
-    looks: Float[Tensor, "N D G"]
+    looks: Float[Tensor, "N C G"]  # mean colour of every part
 
 
 class CVAE(nn.Module):
     """Our conditional VAE.
 
-    The frame is a blend of what is painted anew, the previous frame and the anchor (the last context frame), and a
-    small residual:
+    Every pixel of the frame is a blend of what is painted anew, the previous frame and the scene, and a small residual:
 
-        x̂_t = w₁ ⊙ paint + w₂ ⊙ x_t-1 + w₃ ⊙ anchor + residual / 10,    w = softmax over the three, per pixel.
+        x̂_t = w₁ ⊙ (looks + ½ tanh(detail)) + w₂ ⊙ x_t-1 + w₃ ⊙ scene + residual / 10,
+
+    with w a softmax over the three, looks the colours of the body's parts, fetched to where the pose puts them, and
+    scene the last context frame without the person. Without an anchor there are neither looks nor scene.
 
     Args:
         shape: of frames and pose maps; height and width are multiples of 8, from 16 on.
@@ -65,9 +69,9 @@ class CVAE(nn.Module):
         shape: FrameShape,
         *,
         prior: PriorFactory = StandardPrior,
-        widths: tuple[int, int, int] = (32, 64, 96),
-        blocks: tuple[int, int, int] = (1, 0, 1),
-        slots: int = 32,
+        widths: Sequence[int] = (32, 64, 96),
+        blocks: Sequence[int] = (1, 0, 1),
+        slots: int = 24,
         z_channels: int = 8,
         anchor: bool = True,
     ) -> None:
@@ -83,22 +87,24 @@ class CVAE(nn.Module):
                 f"got {list(widths)}, {list(blocks)}, {slots}, {z_channels}"
             )
         half, quarter, eighth = widths
+        channels = shape.channels
         self.shape, self.anchor = shape, anchor
         self.latent_shape = (z_channels, shape.height // 8, shape.width // 8)
 
+        self.slots = slots if anchor else 0
         self.pose_net = UNet(shape.pose_channels, (half, quarter, eighth))
-        self.part_logits = nn.Conv2d(half, slots, 1)
+        self.part_logits = nn.Conv2d(half, 4 * (self.slots + 1), 1)
         if anchor:
-            self.look_net = nn.Sequential(nn.Conv2d(4 * shape.channels, half, 3, padding=1), ResBlock(half))
-            self.place_looks = nn.Conv2d(half, half, 1)
-            self.anchor_net = nn.Conv2d(4 * (shape.channels + shape.pose_channels), half, 3, padding=1)
+            self.scene_net = UNet(channels + shape.pose_channels, (half, quarter, eighth))
+            self.scene_head = nn.Conv2d(half, 4 * (channels + 1), 3, padding=1)
+            self.place_looks = nn.Conv2d(4 * channels, half, 3, padding=1)
 
-        self.observer = nn.Sequential(nn.PixelUnshuffle(8), nn.Conv2d(64 * shape.channels, eighth, 3, padding=1))
+        self.observer = nn.Sequential(nn.PixelUnshuffle(8), nn.Conv2d(64 * channels, eighth, 3, padding=1))
         make_gaussian = partial(_gaussian_layers, eighth, z_channels)
         self.posterior_net = make_gaussian()
         self.prior_net = prior(make_gaussian)
 
-        self.frame_net = nn.Conv2d(4 * shape.channels, half, 3, padding=1)
+        self.frame_net = nn.Conv2d(4 * channels, half, 3, padding=1)
         self.down_quarter, self.down_eighth = Down(half, quarter), Down(quarter, eighth)
         self.place_z = nn.Conv2d(z_channels, eighth, 3, padding=1)
         self.paint_half, self.paint_quarter, self.paint_eighth = (
@@ -108,28 +114,31 @@ class CVAE(nn.Module):
         self.up_quarter, self.up_half = Up(eighth, quarter), Up(quarter, half)
         self.outer_quarter = ResBlock(quarter)
         self.sources = 3 if anchor else 2
-        self.head = nn.Conv2d(half, 4 * (2 * shape.channels + self.sources), 3, padding=1)
+        self.head = nn.Conv2d(half, 4 * (2 * channels + self.sources), 3, padding=1)
 
     def context(self, frames: Float[Tensor, "B K C H W"], poses: Float[Tensor, "B K P H W"]) -> Anchor | None:
-        """The last frame, its features, and the looks of all parts, gathered from all K frames."""
+        """The scene of the last frame, its features, and the looks of all parts, gathered from all K frames."""
         if not self.anchor:
             return None
-        parts = self.encode_poses(poses).parts
-        looks = self.look_net(functional.pixel_unshuffle(rearrange(frames, "b k c h w -> (b k) c h w"), 2))
-        looks = rearrange(looks, "(b k) d h w -> b k d h w", b=len(frames))
-        last = torch.cat([frames[:, -1], poses[:, -1]], dim=1)
-        features = self.anchor_net(functional.pixel_unshuffle(last, 2))
-        return Anchor(frames[:, -1], features, remember_looks(looks, parts))
+        looks = remember_looks(frames, self.encode_poses(poses).parts)
+        last = frames[:, -1]
+        features, _, _ = self.scene_net(torch.cat([last, poses[:, -1]], dim=1))
+        out = functional.pixel_shuffle(self.scene_head(activate(features)), 2).to(last.dtype)
+        fill, hidden = torch.split(out, [self.shape.channels, 1], dim=1)
+        scene = torch.lerp(last, torch.sigmoid(fill), torch.sigmoid(hidden - 1))
+        return Anchor(scene, features, looks)
 
     def encode_poses(self, poses: Float[Tensor, "B T P H W"]) -> PoseFeatures:
         """Features of all poses, and which part is where."""
         half, quarter, eighth = self.pose_net(rearrange(poses, "b t p h w -> (b t) p h w"))
-        levels = (half, quarter, eighth, self.part_logits(half))
+        logits = functional.pixel_shuffle(self.part_logits(activate(half)), 2).to(poses.dtype)
+        parts, body = torch.split(logits, [self.slots, 1], dim=1)
+        levels = (half, quarter, eighth, parts, body)
         return PoseFeatures(*(rearrange(level, "(b t) d h w -> b t d h w", b=len(poses)) for level in levels))
 
     def posterior(self, target: Float[Tensor, "N C H W"], pose: PoseFeatures) -> Gaussian:
         """q(z_t | x_t, p_t)."""
-        mean, logvar = self.posterior_net(self.observer(target) + pose.eighth).chunk(2, dim=1)
+        mean, logvar = self.posterior_net(self.observer(target) + pose.eighth).to(target.dtype).chunk(2, dim=1)
         return Gaussian(mean, bound_logvar(logvar))
 
     def prior(self, previous: Float[Tensor, "N C H W"], pose: PoseFeatures) -> Gaussian:
@@ -146,21 +155,25 @@ class CVAE(nn.Module):
         context: Anchor | None,
         carry: None,
     ) -> tuple[Float[Tensor, "N C H W"], None]:
-        """Paint what changes."""
+        """Move the looks, paint what changes, and blend."""
         half = self.frame_net(functional.pixel_unshuffle(previous, 2)) + pose.half
+        looks = torch.full_like(previous, 0.5)
         if context is not None:
-            half = half + context.features + self.place_looks(fetch_looks(context.looks, pose.parts))
+            looks = fetch_looks(context.looks, pose.parts)
+            half = half + context.features + self.place_looks(functional.pixel_unshuffle(looks, 2))
         quarter = self.paint_quarter(self.down_quarter(half) + pose.quarter)
         eighth = self.paint_eighth(self.down_eighth(quarter) + pose.eighth + self.place_z(z))
         quarter = self.outer_quarter(quarter + self.up_quarter(eighth))
         half = self.paint_half(half + self.up_half(quarter))
+
         out = functional.pixel_shuffle(self.head(activate(half)), 2).to(previous.dtype)  # blend in full precision
         channels = self.shape.channels
-        paint, residual, weights = torch.split(out, [channels, channels, self.sources], dim=1)
-        sources = [torch.sigmoid(paint), previous] + ([] if context is None else [context.frame])
-        blend = torch.stack([weight[:, None] * source for weight, source in
-                             zip(weights.softmax(dim=1).unbind(dim=1), sources, strict=True)]).sum(dim=0)  # fmt: skip
-        return blend + residual / 10, None
+        detail, residual, weights = torch.split(out, [channels, channels, self.sources], dim=1)
+        weights = torch.cat([weights[:, :1] + pose.body, weights[:, 1:]], dim=1).softmax(dim=1)
+        frame = weights[:, :1] * (looks + torch.tanh(detail) / 2) + weights[:, 1:2] * previous + residual / 10
+        if context is not None:
+            frame = frame + weights[:, 2:] * context.scene
+        return frame, None
 
 
 def _gaussian_layers(width: int, z: int) -> nn.Module:

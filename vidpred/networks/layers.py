@@ -81,23 +81,22 @@ class UNet(nn.Module):
         return half, quarter, eighth
 
 
-def remember_looks(looks: Float[Tensor, "B K D h w"], parts: Float[Tensor, "B K G h w"]) -> Float[Tensor, "B D G"]:
-    """The looks of every part: the mean over the places where the part is, weighted by softmax over places.
+def remember_looks(frames: Float[Tensor, "B K C H W"], parts: Float[Tensor, "B K G H W"]) -> Float[Tensor, "B C G"]:
+    """The colour of every part: the mean over the pixels where the part is, weighted by a softmax over pixels.
 
     Args:
-        looks: features of the context frames.
-        parts: logits of G parts at every place, from the context's poses.
+        frames: the context frames.
+        parts: logits of G parts at every pixel, from the context's poses.
     """
-    weights = rearrange(parts, "b k g h w -> b g (k h w)").float().softmax(dim=-1)
-    return torch.einsum("bdn, bgn -> bdg", rearrange(looks, "b k d h w -> b d (k h w)"), weights.to(looks.dtype))
+    weights = rearrange(parts, "b k g h w -> b g (k h w)").softmax(dim=-1)
+    return torch.einsum("bcn, bgn -> bcg", rearrange(frames, "b k c h w -> b c (k h w)"), weights)
 
 
-def fetch_looks(memory: Float[Tensor, "N D G"], parts: Float[Tensor, "N G h w"]) -> Float[Tensor, "N D h w"]:
-    """The looks at every place: the mean over the parts that are there, weighted by softmax over parts.
+def fetch_looks(memory: Float[Tensor, "N C G"], parts: Float[Tensor, "N G H W"]) -> Float[Tensor, "N C H W"]:
+    """The colour at every pixel: the mean over the parts that are there, weighted by a softmax over parts.
 
-    With ``remember_looks`` this is attention of rank G (Vaswani et al. 2017, arXiv 1706.03762) from the places of one
+    With ``remember_looks`` this is attention of rank G (Vaswani et al. 2017, arXiv 1706.03762) from the pixels of one
     pose to those of another. Both sides take their logits from the same network, so that a part finds itself from the
     start of training.
     """
-    weights = parts.float().softmax(dim=1).to(memory.dtype)
-    return torch.einsum("ndg, nghw -> ndhw", memory, weights)
+    return torch.einsum("ncg, nghw -> nchw", memory, parts.softmax(dim=1))

@@ -5,9 +5,10 @@ enters it, so none can leak into a score.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Generator, Tensor
 
 from vidpred.networks.features import at_step
@@ -21,13 +22,13 @@ Latent = str | Tensor  # "sample", "mean" or z itself
 def rollout(
     model: Model,
     frames: Float[Tensor, "B K C H W"],
-    poses: Float[Tensor, "B T P H W"],
+    poses: Shaped[Tensor, "B T P H W"],
     *,
     z: Latent = "sample",
     generators: Sequence[Generator] | None = None,
     chunk: int = 32,
 ) -> Float[Tensor, "B S C H W"]:
-    """Predict the S = T − K frames after the context; see ``stream_rollout``, whose pieces it joins."""
+    """Predict the S = T − K frames after the context, without gradients: the pieces of ``stream_rollout``, joined."""
     pieces = stream_rollout(model, frames, poses, z=z, generators=generators, chunk=chunk)
     out = frames.new_empty(len(frames), poses.shape[1] - frames.shape[1], *frames.shape[2:])
     first = 0
@@ -40,7 +41,7 @@ def rollout(
 def stream_rollout(
     model: Model,
     frames: Float[Tensor, "B K C H W"],
-    poses: Float[Tensor, "B T P H W"],
+    poses: Shaped[Tensor, "B T P H W"],
     *,
     z: Latent = "sample",
     generators: Sequence[Generator] | None = None,
@@ -48,8 +49,9 @@ def stream_rollout(
 ) -> Iterator[Float[Tensor, "B s C H W"]]:
     """Predict the frames after the context, a chunk of steps at a time.
 
-    Memory does not grow with the length beyond ``poses`` and what the caller keeps of the pieces. The model is put in
-    evaluation mode for each piece, and back.
+    Memory does not grow with the length beyond ``poses`` and what the caller keeps of the pieces, under
+    ``torch.no_grad()``; otherwise gradients flow, to the context and to z. The model is put in evaluation mode for each
+    piece, and back.
 
     Args:
         model: the networks.
@@ -75,12 +77,11 @@ def stream_rollout(
         raise ValueError(f"z must be 'sample', 'mean' or a tensor, got {z!r}")
     if generators is not None and len(generators) != clips:
         raise ValueError(f"one generator per clip is needed: {clips} clips, {len(generators)} generators")
-    training = getattr(model, "training", False)
     previous, context, carry = frames[:, -1], None, None
     for first in range(known, length, chunk):
         steps = range(first, min(first + chunk, length))
         piece = []
-        with torch.no_grad(), _evaluating(model, training):
+        with _evaluating(model):
             if first == known:
                 context = model.context(frames, _to_float(poses[:, :known], frames))
             features = model.encode_poses(_to_float(poses[:, steps.start : steps.stop], frames))
@@ -110,16 +111,15 @@ def _to_float(poses: Tensor, frames: Tensor) -> Tensor:
     return poses.to(frames) / 255 if poses.dtype == torch.uint8 else poses
 
 
-class _evaluating:  # noqa: N801 (a context manager)
-    """Evaluation mode for a model that has one, and back to what it was."""
-
-    def __init__(self, model: object, training: bool) -> None:
-        self.model, self.training = model, training
-
-    def __enter__(self) -> None:
-        if isinstance(self.model, torch.nn.Module):
-            self.model.eval()
-
-    def __exit__(self, *error: object) -> None:
-        if isinstance(self.model, torch.nn.Module):
-            self.model.train(self.training)
+@contextmanager
+def _evaluating(model: Model) -> Iterator[None]:
+    """Evaluation mode for a model that has modes, and back to what it was."""
+    if not isinstance(model, torch.nn.Module):
+        yield
+        return
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)

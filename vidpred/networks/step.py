@@ -1,6 +1,6 @@
 """The step that every model offers; the training unroll and the rollout are written once, against it."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -12,6 +12,7 @@ Context = Any  # likewise, with one row per clip
 Carry = Any  # likewise, or None
 
 
+@runtime_checkable
 class Model(Protocol):
     """A pose-conditioned predictor of the next frame.
 

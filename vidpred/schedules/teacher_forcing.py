@@ -5,7 +5,7 @@ Positions count epochs from 0; ``total`` is their number. A schedule also says h
 
 import warnings
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool
@@ -17,6 +17,7 @@ Granularity = Literal["epoch", "batch", "clip", "frame"]
 GRANULARITIES = ("epoch", "batch", "clip", "frame")
 
 
+@runtime_checkable
 class Schedule(Protocol):
     """A forcing probability over the run, and what one coin decides for."""
 

@@ -1,5 +1,6 @@
 """Callbacks that write the run folder, draw for TensorBoard and measure throughput."""
 
+import sys
 import time
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from lightning import Callback, Trainer
+from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from numpy import ndarray as Array
 from torch import Tensor
@@ -17,6 +19,15 @@ from vidpred.training.module import Rollouts, VideoPrediction
 from vidpred.types import Batch
 from vidpred.viz.figures import psnr_figure
 from vidpred.viz.films import Rows, encode_gif, save_png, side_by_side, strip, to_pixels
+
+_SHOWN = {
+    "train/loss_step": "loss",
+    "train/reconstruction_step": "rec",
+    "train/kl_step": "KL",
+    "schedule/beta": "beta",
+    "schedule/forcing_prob": "forcing",
+    "psnr/val": "PSNR",
+}
 
 
 class Recorder(Callback):
@@ -107,6 +118,43 @@ class Recorder(Callback):
 
     def _elapsed(self) -> float:
         return self._seconds + (time.perf_counter() - self._started if self._started else 0.0)
+
+
+class ProgressBar(RichProgressBar):
+    """Lightning's bar with short names, and the time that the whole run still takes.
+
+    Where there is no terminal, one plain line per validation is printed instead.
+    """
+
+    def __init__(self, *, refresh_rate: int = 5) -> None:
+        super().__init__(refresh_rate=refresh_rate)
+        self._begun = (0.0, 0)
+
+    def on_train_start(self, trainer: Trainer, pl_module: VideoPrediction) -> None:  # type: ignore[override]
+        """Start the clock."""
+        super().on_train_start(trainer, pl_module)
+        self._begun = (time.perf_counter(), trainer.global_step)
+
+    def get_metrics(self, trainer: Trainer, pl_module: VideoPrediction) -> dict[str, Any]:  # type: ignore[override]
+        """What stands behind the bar."""
+        values = trainer.progress_bar_metrics
+        shown = {short: f"{float(values[name]):.3g}" for name, short in _SHOWN.items() if name in values}
+        return shown | {"left": self._time_left(trainer)}
+
+    def on_validation_end(self, trainer: Trainer, pl_module: VideoPrediction) -> None:  # type: ignore[override]
+        """Without a terminal, say how the run goes."""
+        super().on_validation_end(trainer, pl_module)
+        if not sys.stdout.isatty() and trainer.is_global_zero and not trainer.sanity_checking:
+            metrics = ", ".join(f"{name} {value}" for name, value in self.get_metrics(trainer, pl_module).items())
+            print(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: {metrics}", flush=True)
+
+    def _time_left(self, trainer: Trainer) -> str:
+        started, first = self._begun
+        done = trainer.global_step - first
+        if done < 1:
+            return "?"
+        seconds = (trainer.estimated_stepping_batches - trainer.global_step) * (time.perf_counter() - started) / done
+        return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
 
 
 class Throughput(Callback):

@@ -55,7 +55,7 @@ class StepGuard(nn.Module):
         if optimizer.defaults.get("fused"):
             optimizer.found_inf = bad.float()  # type: ignore[attr-defined]
         else:
-            self._kept = [(value, value.clone()) for value in _values(optimizer)]
+            self._kept = [(value, value.detach().clone()) for value in _values(optimizer, bad.device)]
 
     def settle(self, optimizer: Optimizer) -> None:
         """After the update: put back what a bad step changed."""
@@ -66,7 +66,7 @@ class StepGuard(nn.Module):
             for value, before in self._kept:
                 value.copy_(torch.where(self._bad, before, value))
             # what the first update has just created: zeros, as before any update
-            for value in _values(optimizer):
+            for value in _values(optimizer, self._bad.device):
                 if id(value) not in known:
                     value.copy_(torch.where(self._bad, torch.zeros_like(value), value))
         self._kept = []
@@ -85,8 +85,11 @@ class StepGuard(nn.Module):
             )
 
 
-def _values(optimizer: Optimizer) -> list[Tensor]:
-    """All tensors that an update writes: weights and the optimizer's state."""
-    weights = [weight.detach() for group in optimizer.param_groups for weight in group["params"]]
+def _values(optimizer: Optimizer, device: torch.device) -> list[Tensor]:
+    """All tensors on the device that an update writes: weights and the optimizer's state.
+
+    On a GPU some optimizers keep their count of steps on the host; it counts bad steps too, rather than wait for one.
+    """
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     state = [value for entry in optimizer.state.values() for value in entry.values() if isinstance(value, Tensor)]
-    return weights + state
+    return [value for value in weights + state if value.device == device]

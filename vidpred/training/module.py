@@ -1,7 +1,7 @@
 """The LightningModule: one step of the conditional VAE, its schedules, and validation by rollout."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from lightning import LightningModule
@@ -23,6 +23,7 @@ from vidpred.training.guard import StepGuard
 from vidpred.types import Batch, Prediction
 
 
+@runtime_checkable
 class Law(Protocol):
     """A schedule over the run: KL weight or learning-rate factor."""
 
@@ -227,7 +228,7 @@ class VideoPrediction(LightningModule):
             "schedule/forcing_prob": prob,
             "schedule/lr": self.trainer.optimizers[0].param_groups[0]["lr"],
         }
-        self.log_dict(schedules, on_step=True, on_epoch=False)
+        self.log_dict(schedules, prog_bar=True, on_step=True, on_epoch=False)
 
     def _gather_psnr(self) -> dict[int, Tensor]:
         """Per-frame PSNR of every validation clip, from all ranks, by the clip's number."""

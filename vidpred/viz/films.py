@@ -63,7 +63,7 @@ def save_png(picture: UInt8[Array, "H W 3"], path: Path) -> None:
     Image.fromarray(picture).save(path)
 
 
-def _enlarge(film: UInt8[Array, "T H W 3"], scale: int) -> UInt8[Array, "T H W 3"]:
+def _enlarge(film: UInt8[Array, "T H W 3"], scale: int) -> UInt8[Array, "T h w 3"]:
     return film.repeat(scale, axis=1).repeat(scale, axis=2)
 
 

@@ -28,7 +28,7 @@ class Factors(NamedTuple):
     ball: Float[Array, "F T 2"]  # x and height of the ball's centre, in metres
 
 
-BALL_RADIUS = 0.06
+BALL_RADIUS = 0.075
 _GRAVITY = 9.81
 
 
@@ -45,8 +45,9 @@ def draw_factors(
         ball_start: where the ball lies in the first frame, metres from the middle.
         reach: where the walls are that the ball bounces off, metres from the middle.
     """
-    draws = np.stack([rng.standard_normal((frames, 6)) for rng in rngs])
-    chances = np.stack([rng.random((frames, 3)) for rng in rngs])
+    pairs = [rng.spawn(2) for rng in rngs]  # one for each, so that a longer clip begins with the shorter one
+    draws = np.stack([first.standard_normal((frames, 6)) for first, _ in pairs])
+    chances = np.stack([second.random((frames, 3)) for _, second in pairs])
     return Factors(
         light=_light(draws[..., :2], chances[..., 0], fps, strengths.light),
         wind=_wind(draws[..., 2:4], chances[..., 1], fps, strengths.wind),
@@ -57,9 +58,9 @@ def draw_factors(
 def _light(
     draws: Float[Array, "F T 2"], chances: Float[Array, "F T"], fps: float, strength: float
 ) -> Float[Array, "F T 3"]:
-    """Brightness and warmth jump to new levels at random moments (0.5 a second) and settle within 0.15 s."""
-    levels = draws * np.array([0.09, 0.035]) * strength
-    jumps = chances < 0.5 / fps
+    """Brightness and warmth jump to new levels at random moments (0.8 a second) and settle within 0.15 s."""
+    levels = draws * np.array([0.14, 0.05]) * strength
+    jumps = chances < 0.8 / fps
     jumps[:, 0] = False
     held = np.maximum.accumulate(np.where(jumps, np.arange(draws.shape[1]), 0), axis=1)
     target = np.where((held > 0)[..., None], np.take_along_axis(levels, held[..., None], axis=1), 0.0)
@@ -68,7 +69,7 @@ def _light(
     for frame in range(1, target.shape[1]):
         level[:, frame] = keep * level[:, frame - 1] + (1 - keep) * target[:, frame]
     brightness, warmth = level[..., 0], level[..., 1]
-    gain: Array = np.clip(1 + np.stack([brightness + warmth, brightness, brightness - warmth], axis=-1), 0.6, 1.4)
+    gain: Array = np.clip(1 + np.stack([brightness + warmth, brightness, brightness - warmth], axis=-1), 0.5, 1.5)
     return gain
 
 
@@ -101,6 +102,7 @@ def _ball(
     path = np.empty((futures, frames, 2))
     substeps = 2
     dt = 1 / (fps * substeps)
+    resting = -2.5 * _GRAVITY * dt  # slower than gravity makes it while it lies
     for frame in range(frames):
         if frame:
             kick = kicks[:, frame]
@@ -111,7 +113,7 @@ def _ball(
                 vy = vy - _GRAVITY * dt
                 bounce = y < BALL_RADIUS
                 y = np.where(bounce, BALL_RADIUS, y)
-                vy = np.where(bounce, np.where(vy < -0.5, -0.72 * vy, 0.0), vy)
+                vy = np.where(bounce, np.where(vy < resting, -0.72 * vy, 0.0), vy)
                 vx = np.where(bounce, 0.96 * vx, vx)
                 wall = np.abs(x) > reach
                 x = np.clip(x, -reach, reach)
@@ -138,7 +140,7 @@ def swing_hair(
     futures, frames, _ = wind.shape
     flat = root[:, [0, 2]]
     pull = np.zeros((frames, 2))
-    pull[1:-1] = (flat[2:] - 2 * flat[1:-1] + flat[:-2]) * fps**2
+    pull[2:] = (flat[2:] - 2 * flat[1:-1] + flat[:-2]) * fps**2  # of the past, so that no frame knows the next
     force = (np.clip(wind, -25, 25) - np.clip(pull, -12, 12)) * (0.5 / length)
     weight = np.linspace(0.6, 1.3, segments)
     angle, speed = np.zeros((futures, 2, segments)), np.zeros((futures, 2, segments))

@@ -73,7 +73,7 @@ def dress(rng: np.random.Generator) -> Look:
         long_sleeves=bool(rng.random() < 0.5),
         legwear=("trousers", "shorts", "skirt")[rng.integers(3)],
         scarf=scarf,
-        tail_length=float(rng.uniform(0.26, 0.34)),
+        tail_length=float(rng.uniform(0.3, 0.4)),
     )
 
 
@@ -143,7 +143,7 @@ def body_parts(look: Look, motion: Motion, tail: Float[Array, "T M 3"]) -> Parts
     for side_sign in (-1, 1):
         spot = head + 0.05 * front + side_sign * 0.024 * right + 0.002 * up
         add(spot, spot, (0.009, 0.009), eye, nearer=0.005)
-    taper = np.linspace(0.026, 0.014, HAIR_SEGMENTS + 1) * (1.15 if look.scarf else 1.3)
+    taper = np.linspace(0.036, 0.018, HAIR_SEGMENTS + 1)
     for index in range(HAIR_SEGMENTS):
         radii = (float(taper[index]), float(taper[index + 1]))
         add(tail[:, index], tail[:, index + 1], radii, look.tail, nearer=-0.01)

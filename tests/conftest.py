@@ -1,0 +1,76 @@
+"""Small data, models and runs for all tests."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import DictConfig
+
+from vidpred import assembly
+from vidpred.data.dancers.film import Dancers
+from vidpred.data.dancers.source import DancersSource, SplitSize
+from vidpred.data.datamodule import ClipDataModule
+from vidpred.networks import CVAE, LabCVAE, LearnedPrior, Model, StandardPrior
+from vidpred.types import FrameShape
+
+SHAPE = FrameShape(3, 3, 16, 24)
+TINY = {
+    "cvae": lambda **options: CVAE(SHAPE, widths=(8, 12, 16), slots=6, z_channels=2, **options),
+    "cvae-no-anchor": lambda **options: CVAE(SHAPE, widths=(8, 12, 16), z_channels=2, anchor=False, **options),
+    "lab": lambda **options: LabCVAE(SHAPE, frame_width=8, pose_width=4, z_channels=4, fused_width=8, **options),
+}
+PRIORS = {"standard": StandardPrior, "learned": LearnedPrior}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quiet_machine() -> None:
+    torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache of drawn dancers for all tests."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def source(cache: Path) -> DancersSource:
+    sizes = {"train": SplitSize(6, 20), "val": SplitSize(3, 12), "test": SplitSize(2, 12)}
+    source = DancersSource(dancers=Dancers(height=16, width=24), sizes=sizes, cache=cache, futures=4)
+    source.prepare()
+    return source
+
+
+@pytest.fixture
+def data(source: DancersSource) -> ClipDataModule:
+    return ClipDataModule(source, clip_length=4, batch_size=2, clips_per_epoch=8, eval_batch_size=2)
+
+
+@pytest.fixture(params=TINY)
+def model(request: pytest.FixtureRequest) -> Model:
+    """Every network, tiny, with weights that do something everywhere."""
+    return lively(TINY[request.param]())
+
+
+def lively(model: Model) -> Model:
+    """Random weights instead of the zeros that networks start with."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.copy_(
+                torch.randn_like(weight) * (0.5 / max(1, weight[0].numel()) ** 0.5 if weight.ndim > 1 else 0.1)
+            )
+    return model
+
+
+@pytest.fixture
+def compose(cache: Path, tmp_path: Path) -> Callable[..., DictConfig]:
+    """Compose a debug run that writes to the test's folder."""
+
+    def composed(*overrides: str, run_dir: Path | None = None) -> DictConfig:
+        folder = run_dir or tmp_path / "run"
+        fixed = ("experiment=debug", f"data.cache={cache}", f"run_dir={folder}", "callbacks.progress=null")
+        return assembly.compose(*fixed, *overrides)
+
+    return composed

@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+import torch
+from skimage.metrics import peak_signal_noise_ratio
+
+from vidpred.data.clips import Window
+from vidpred.evaluation.baselines import score_baselines
+from vidpred.evaluation.outcome import mean_scores, way_to_oracle
+from vidpred.evaluation.scoring import as_matrix, score_model
+from vidpred.networks import CVAE
+from vidpred.predictor import Predictor
+
+
+def scikit(predicted, target):
+    return [peak_signal_noise_ratio(true, made, data_range=1.0) for true, made in zip(target, predicted, strict=True)]
+
+
+def test_baselines_are_what_their_names_say(data, source):
+    windows = [Window(0, 0, 12), Window(2, 0, 10)]
+    scores = score_baselines(data, "val", windows, context_frames=2)
+    store = source.open("val")
+    assert [len(row) for row in scores["copy_context"]] == [10, 8]
+    for number, window in enumerate(windows):
+        frames = store.sequence(window.sequence)[0][: window.length] / 255
+        target = frames[2:]
+        oracle = source.dancers.oracle("val", window.sequence, window.length, futures=4)[2:]
+        train = source.open("train").frames
+        expected = {
+            "copy_context": np.broadcast_to(frames[1], target.shape),
+            "copy_previous": frames[1:-1],
+            "oracle": oracle,
+            "mean_frame": np.broadcast_to(train.mean(axis=0) / 255, target.shape),
+        }
+        for name, predicted in expected.items():
+            assert scores[name][number].tolist() == pytest.approx(scikit(predicted, target), abs=0.05), name
+
+
+def test_the_nearest_pose_of_a_training_clip_is_its_own(data):
+    scores = score_baselines(data, "train", [Window(1, 0, 8)], context_frames=1)
+    assert min(scores["nearest_pose"][0]) == 100.0
+
+
+def test_the_way_to_the_oracle():
+    assert way_to_oracle(22.0, {"copy_context": 20.0, "oracle": 24.0}) == 0.5
+    assert way_to_oracle(22.0, {"copy_context": 20.0}) is None
+    assert way_to_oracle(22.0, {"copy_context": 20.0, "oracle": 99.0}) is None
+
+
+def test_means_are_over_clips_of_means_over_frames():
+    curves = {"model": as_matrix([torch.tensor([10.0, 20.0]), torch.tensor([30.0])])}
+    assert np.isnan(curves["model"][1, 1])
+    assert mean_scores(curves) == {"model": 22.5}
+
+
+def test_a_model_is_scored_by_the_one_rollout(data, source):
+    torch.manual_seed(0)
+    model = CVAE(source.shape, widths=(8, 8, 8), slots=4, z_channels=2)
+    windows, scores = score_model(Predictor(model, 1, {}), data, "val", seed=4)
+    assert [window.sequence for window in windows] == [0, 1, 2]
+    again = score_model(Predictor(model, 1, {}), data, "val", seed=4)[1]
+    assert all(torch.equal(first, second) for first, second in zip(scores, again, strict=True))
+    frames, poses = (torch.from_numpy(array) for array in source.open("val").sequence(1))
+    from vidpred.seeds import Stream, mix_seed
+
+    film = Predictor(model, 1, {}).rollout(frames[0], poses, z="mean")
+    means = score_model(Predictor(model, 1, {}), data, "val", z="mean")[1]
+    assert means[1].tolist() == pytest.approx(scikit(film.numpy(), frames[1:].numpy() / 255), abs=1e-3)
+    assert mix_seed(0, Stream.NOISE) != mix_seed(0, Stream.ROLLOUT)

@@ -1,0 +1,137 @@
+import pytest
+import torch
+from conftest import SHAPE, TINY
+
+from vidpred.networks import CVAE, LabCVAE, LearnedPrior, Model
+from vidpred.networks.latent import bound_logvar, reparameterize
+from vidpred.types import FrameShape, Gaussian
+
+STOCK = FrameShape(3, 3, 32, 64)
+
+
+def test_stock_networks_have_the_stock_number_of_weights():
+    assert sum(weight.numel() for weight in LabCVAE(STOCK).parameters()) == 1_585_620
+
+
+def test_stock_names_inside_the_sequences():
+    names = set(LabCVAE(STOCK).state_dict())
+    for name in (
+        "frame_encoder.0.conv1.weight", "frame_encoder.0.skip.weight", "frame_encoder.1.block.0.conv1.0.weight",
+        "frame_encoder.1.block.0.depth_conv.weight", "frame_encoder.1.block.1.conv_out.bias", "frame_encoder.6.weight",
+        "pose_encoder.1.weight", "pose_encoder.2.running_mean", "pose_encoder.4.conv2.weight",
+        "gaussian_predictor.4.conv1.weight", "gaussian_predictor.6.weight", "decoder_fusion.2.block.0.adaptor.weight",
+        "decoder_fusion.5.weight", "generator.7.weight",
+    ):  # fmt: skip
+        assert name in names, name
+
+
+def test_models_keep_the_contract(model):
+    assert isinstance(model, Model)
+    frames, poses = torch.rand(2, 3, 3, 16, 24), torch.rand(2, 3, 3, 16, 24)
+    features = model.encode_poses(poses)
+    pose = type(features)(*(part[:, 1] for part in features)) if isinstance(features, tuple) else features[:, 1]
+    posterior, prior = model.posterior(frames[:, 1], pose), model.prior(frames[:, 0], pose)
+    assert posterior.mean.shape == prior.mean.shape == (2, *model.latent_shape)
+    context = model.context(frames[:, :1], poses[:, :1])
+    frame, carry = model.decode(frames[:, 0], pose, posterior.mean, context, None)
+    assert frame.shape == (2, 3, 16, 24)
+    assert carry is None
+
+
+@pytest.mark.parametrize("size", [(16, 16), (32, 64), (64, 64), (24, 40)])
+def test_cvae_takes_multiples_of_eight(size):
+    model = CVAE(FrameShape(3, 3, *size), widths=(8, 8, 8), slots=4, z_channels=2)
+    assert model.encode_poses(torch.rand(1, 2, 3, *size)).half.shape[-2:] == (size[0] // 2, size[1] // 2)
+
+
+@pytest.mark.parametrize("size", [(8, 64), (30, 64), (64, 65)])
+def test_cvae_refuses_others_with_the_reason(size):
+    with pytest.raises(ValueError, match=f"multiples of 8.*{size[0]}x{size[1]}"):
+        CVAE(FrameShape(3, 3, *size))
+
+
+@pytest.mark.parametrize("size", [(5, 7), (32, 64)])
+def test_lab_takes_any_size(size):
+    model = LabCVAE(FrameShape(1, 3, *size), frame_width=8, pose_width=4, z_channels=4, fused_width=8)
+    assert model.encode_poses(torch.rand(1, 2, 3, *size)).shape[-2:] == size
+
+
+@pytest.mark.parametrize(
+    ("make", "word"),
+    [
+        (lambda: LabCVAE(FrameShape(3, 3, 3, 64)), "4x4"),
+        (lambda: LabCVAE(STOCK, frame_width=12), "frame_width"),
+        (lambda: LabCVAE(STOCK, activation="tanh"), "activation"),
+        (lambda: LabCVAE(STOCK, pose_width=34), "multiple of 4"),
+        (lambda: CVAE(STOCK, z_channels=0), "z_channels"),
+        (lambda: CVAE(STOCK, slots=0), "slots"),
+    ],
+)
+def test_impossible_options_are_refused(make, word):
+    with pytest.raises(ValueError, match=word):
+        make()
+
+
+@pytest.mark.parametrize("activation", ["none", "sigmoid", "clamp"])
+def test_lab_bounds_its_output_as_told(activation):
+    torch.manual_seed(0)
+    model = LabCVAE(SHAPE, frame_width=8, pose_width=4, z_channels=4, fused_width=8, activation=activation)
+    model.generator[-1].bias.data += torch.tensor([3.0, -3.0, 0.0])
+    pose = model.encode_poses(torch.rand(1, 1, 3, 16, 24))[:, 0]
+    frame, _ = model.decode(torch.rand(1, 3, 16, 24), pose, torch.zeros(1, *model.latent_shape), None, None)
+    inside = bool(((frame >= 0) & (frame <= 1)).all())
+    assert inside == (activation != "none")
+
+
+def test_batch_norm_of_the_stock_networks_sees_all_poses_at_once():
+    model = TINY["lab"]().train()
+    poses = torch.rand(2, 5, 3, 16, 24)
+    model.encode_poses(poses)
+    norm = model.pose_encoder[2]
+    seen = model.pose_encoder[1](model.pose_encoder[0](poses.flatten(0, 1)))
+    torch.testing.assert_close(norm.running_mean, 0.1 * seen.mean(dim=(0, 2, 3)))
+
+
+def test_without_an_anchor_the_context_does_not_matter():
+    model = TINY["cvae-no-anchor"]()
+    assert model.context(torch.rand(1, 1, 3, 16, 24), torch.rand(1, 1, 3, 16, 24)) is None
+
+
+def test_the_anchor_gathers_looks_from_all_context_frames():
+    torch.manual_seed(0)
+    model = TINY["cvae"]()
+    frames, poses = torch.rand(1, 3, 3, 16, 24, requires_grad=True), torch.rand(1, 3, 3, 16, 24)
+    looks = model.context(frames, poses).looks
+    (gradient,) = torch.autograd.grad(looks.square().sum(), frames)
+    assert (gradient.abs().flatten(2).sum(2) > 0).all()
+
+
+def test_standard_prior_is_standard(model):
+    frames, poses = torch.rand(2, 3, 16, 24), torch.rand(2, 1, 3, 16, 24)
+    features = model.encode_poses(poses)
+    pose = type(features)(*(part[:, 0] for part in features)) if isinstance(features, tuple) else features[:, 0]
+    prior = model.prior(frames, pose)
+    assert not prior.mean.any()
+    assert not prior.logvar.any()
+
+
+def test_learned_prior_is_not():
+    model = TINY["cvae"](prior=LearnedPrior)
+    pose = model.encode_poses(torch.rand(1, 1, 3, 16, 24))
+    prior = model.prior(torch.rand(1, 3, 16, 24), type(pose)(*(part[:, 0] for part in pose)))
+    assert prior.mean.any()
+
+
+def test_reparameterization_has_mean_and_spread():
+    gaussian = Gaussian(torch.full((1, 1, 1, 1), 2.0), torch.full((1, 1, 1, 1), 0.6))
+    noise = torch.randn(200_000, 1, 1, 1, generator=torch.Generator().manual_seed(0))
+    z = reparameterize(gaussian, noise)
+    assert float(z.mean()) == pytest.approx(2.0, abs=0.01)
+    assert float(z.var()) == pytest.approx(float(torch.tensor(0.6).exp()), rel=0.01)
+
+
+def test_bounded_logvar_is_the_identity_near_zero_and_never_leaves_its_bound():
+    raw = torch.tensor([-1e4, -0.01, 0.0, 0.01, 1e4])
+    bounded = bound_logvar(raw, bound=8.0)
+    torch.testing.assert_close(bounded[1:4], raw[1:4], rtol=1e-3, atol=1e-6)
+    assert bounded.abs().max() <= 8.0

@@ -1,0 +1,128 @@
+import pytest
+import torch
+from conftest import SHAPE, TINY, lively
+from torch import nn
+
+from vidpred.networks import LearnedPrior, unroll
+from vidpred.types import Gaussian
+
+
+def clip(model, *, clips=2, frames=6, dtype=torch.float64, known=1):
+    generator = torch.Generator().manual_seed(1)
+    film, poses = (torch.rand(clips, frames, 3, SHAPE.height, SHAPE.width, generator=generator, dtype=dtype)
+                   for _ in range(2))  # fmt: skip
+    noise = torch.randn(clips, frames - known, *model.latent_shape, generator=generator, dtype=dtype)
+    return film, poses, noise
+
+
+def loss_and_gradients(model, film, poses, noise, forced, **options):
+    model.zero_grad()
+    prediction = unroll(model, film, poses, noise=noise, forced=forced, **options)
+    target = film[:, film.shape[1] - noise.shape[1] :]
+    loss = ((prediction.frames - target) ** 2).sum() + prediction.posterior.mean.square().sum()
+    loss = loss + prediction.prior.mean.square().sum() + prediction.posterior.logvar.sum()
+    loss.backward()
+    return loss.detach(), {
+        name: weight.grad.clone() for name, weight in model.named_parameters() if weight.grad is not None
+    }
+
+
+@pytest.mark.parametrize("known", [1, 2])
+@pytest.mark.parametrize("chunk", [None, 1, 2, 3])
+def test_forced_steps_together_give_the_loops_loss_and_gradients(model, chunk, known):
+    model.double()
+    film, poses, noise = clip(model, known=known)
+    forced = torch.ones(2, 6 - known, dtype=torch.bool)
+    together = loss_and_gradients(model, film, poses, noise, forced, chunk=chunk)
+    model.parallel = False
+    in_turn = loss_and_gradients(model, film, poses, noise, forced)
+    torch.testing.assert_close(together[0], in_turn[0], rtol=1e-5, atol=1e-5)
+    assert together[1].keys() == in_turn[1].keys()
+    for name, gradient in together[1].items():
+        torch.testing.assert_close(gradient, in_turn[1][name], rtol=1e-5, atol=1e-5, msg=name)
+
+
+def test_every_weight_gets_a_gradient(model):
+    film, poses, noise = clip(model, dtype=torch.float32)
+    forced = torch.zeros(2, 5, dtype=torch.bool)
+    _, gradients = loss_and_gradients(model, film, poses, noise, forced)
+    idle = [name for name, weight in model.named_parameters() if name not in gradients or not gradients[name].any()]
+    assert not idle
+
+
+class Echo(nn.Module):
+    """Gives the previous frame back, a little brighter; keeps count in its carry."""
+
+    shape, latent_shape, parallel = SHAPE, (1, 1, 1), False
+
+    def context(self, frames, poses):
+        return None
+
+    def encode_poses(self, poses):
+        return poses[:, :, :1, :1, :1]
+
+    def posterior(self, target, pose):
+        zero = target.new_zeros(len(target), 1, 1, 1)
+        return Gaussian(zero, zero)
+
+    def prior(self, previous, pose):
+        return self.posterior(previous, pose)
+
+    def decode(self, previous, pose, z, context, carry):
+        carry = torch.zeros(len(previous), 1, 1, 1) if carry is None else carry + 1
+        return previous + 0.01 + carry, carry
+
+
+def test_previous_frame_is_true_where_forced_and_predicted_elsewhere():
+    film, poses, noise = clip(Echo(), dtype=torch.float32)
+    forced = torch.tensor([[True, False, True, True, False], [True, True, False, False, True]])
+    frames = unroll(Echo(), film, poses, noise=noise, forced=forced).frames
+    for number in range(2):
+        before = film[number, 0]
+        for step in range(5):
+            before = film[number, step] if step == 0 or forced[number, step] else before
+            expected = before + 0.01 + step
+            torch.testing.assert_close(frames[number, step], expected)
+            before = frames[number, step]
+
+
+def test_coins_do_not_matter_where_predictions_are_perfect():
+    class Perfect(Echo):
+        def decode(self, previous, pose, z, context, carry):
+            return previous, None
+
+    film = torch.rand(2, 1, 3, 16, 24).expand(2, 6, 3, 16, 24)
+    noise = torch.zeros(2, 5, 1, 1, 1)
+    for coins in (torch.zeros(2, 5), torch.ones(2, 5)):
+        assert torch.equal(unroll(Perfect(), film, film, noise=noise, forced=coins.bool()).frames, film[:, 1:])
+
+
+def test_detached_gradients_do_not_pass_through_predictions():
+    class Traced(Echo):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.tensor(0.5))
+
+        def decode(self, previous, pose, z, context, carry):
+            return previous * self.weight, None
+
+    film, noise = torch.ones(1, 4, 3, 16, 24), torch.zeros(1, 3, 1, 1, 1)
+    gradients = {}
+    for gradient in ("full", "detached"):
+        model = Traced()
+        frames = unroll(model, film, film, noise=noise, forced=torch.zeros(1, 3).bool(), gradient=gradient).frames
+        frames[0, 2].mean().backward()
+        gradients[gradient] = float(model.weight.grad)
+    assert gradients["full"] == pytest.approx(3 * 0.5**2)  # d w³ / dw
+    assert gradients["detached"] == pytest.approx(0.5**2)  # d (w · [w²]) / dw
+
+
+@pytest.mark.parametrize("name", ["cvae", "lab"])
+def test_learned_prior_sees_the_previous_frame_and_the_pose_alone(name):
+    model = lively(TINY[name](prior=LearnedPrior))
+    film, poses, noise = clip(model, dtype=torch.float32)
+    film.requires_grad_()
+    prediction = unroll(model, film, poses, noise=noise, forced=torch.ones(2, 5, dtype=torch.bool))
+    (gradient,) = torch.autograd.grad(prediction.prior.mean[:, 2].sum(), film)
+    touched = gradient.abs().flatten(2).sum(2) > 0
+    assert touched.tolist() == [[False, False, True, False, False, False]] * 2

@@ -1,0 +1,170 @@
+"""The command line as a user has it: in processes of its own."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vidpred import cli, cli_help
+from vidpred.configuration import compose, find_conf
+
+DEBUG = ("experiment=debug", "model.widths=[8,8,8]", "data.stochastic=0", "baselines=false")
+
+
+def vidpred(
+    *arguments: str, cwd: Path, cache: Path, module: str | None = "vidpred.run"
+) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", module] if module else [str(Path(sys.executable).with_name("vidpred"))]
+    environment = {**os.environ, "VIDPRED_CACHE": str(cache), "OMP_NUM_THREADS": "2"}
+    return subprocess.run([*command, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, cache) -> Path:
+    """A run, trained by the command as a user writes it, in a folder with everything that paths may hold."""
+    cwd = tmp_path_factory.mktemp("user")
+    folder = cwd / "a=b, [é] run"
+    answer = vidpred(
+        "kl_anneal=monotonic", "trainer.devices=1", *DEBUG[:3], f"hydra.run.dir={folder}", cwd=cwd, cache=cache
+    )
+    assert answer.returncode == 0, answer.stderr
+    (cwd / "stdout.txt").write_text(answer.stdout)
+    return folder
+
+
+def test_a_run_leaves_its_folder_and_says_where_and_what_next(trained):
+    said = (trained.parent / "stdout.txt").read_text()
+    for name in ("config.yaml", "run.json", "metrics.csv", "psnr.npz", "psnr.png", "summary.json", "film.gif", "strip.png",
+                 "checkpoints/best.ckpt", "checkpoints/last.ckpt", "run.log"):  # fmt: skip
+        assert (trained / name).is_file(), name
+    assert list((trained / "tensorboard").glob("events*"))
+    assert json.loads((trained / "summary.json").read_text())["baselines"]["copy_context"] > 0
+    assert re.search(r"epoch 2/2: .*loss .*rec .*KL .*beta .*forcing .*PSNR .*left", said)
+    for word in (
+        "copy the context frame",
+        "nearest pose",
+        "oracle",
+        "vidpred.evaluate ckpt=",
+        "film.gif",
+        "tensorboard",
+    ):
+        assert word in said, word
+    assert not (trained.parent / "outputs").exists()
+
+
+def test_a_trained_run_can_be_evaluated_predicted_from_and_reported(trained, cache):
+    cwd = trained.parent
+    answer = vidpred("ckpt=" + str(trained), cwd=cwd, cache=cache, module="vidpred.evaluate")
+    assert answer.returncode == 0, answer.stderr
+    assert "2 test clips" in answer.stdout
+    assert json.loads((trained / "evaluation" / "metrics.json").read_text())["split"] == "test"
+    answer = vidpred(
+        f"ckpt={trained}/checkpoints/last.ckpt", "out=it, [é]=.gif", cwd=cwd, cache=cache, module="vidpred.predict"
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert (cwd / "it, [é]=.gif").is_file()
+    answer = vidpred("report", f"runs={cwd}", cwd=cwd, cache=cache, module=None)
+    assert answer.returncode == 0, answer.stderr
+    assert "1 run" in answer.stdout
+    assert not (cwd / "outputs").exists()
+
+
+def test_resume_continues_a_run_in_its_folder(trained, cache):
+    answer = vidpred(f"resume={trained}", "trainer.max_epochs=3", "baselines=false", cwd=trained.parent, cache=cache)
+    assert answer.returncode == 0, answer.stderr
+    epochs = [line.split(",")[0] for line in (trained / "metrics.csv").read_text().splitlines()]
+    assert epochs == ["epoch", "0", "1", "2"]
+    assert "experiment=debug" in (trained / ".hydra" / "overrides.yaml").read_text()
+
+
+def test_a_sweep_over_annealing_and_a_job_that_fails(tmp_path, cache):
+    answer = vidpred("-m", "kl_anneal=none,monotonic,cyclical", *DEBUG, "trainer.max_epochs=1", "fit_schedules=false",
+                     "teacher_forcing=never", cwd=tmp_path, cache=cache)  # fmt: skip
+    runs = sorted(folder.name for folder in (tmp_path / "multirun").glob("*/*/*") if folder.is_dir())
+    assert [name.split("_")[0] for name in runs] == ["0", "1", "2"]
+    assert not any("=" in name for name in runs)
+    finished = [folder.parent.name[0] for folder in tmp_path.rglob("summary.json")]
+    assert sorted(finished) == ["0", "1"]  # four cycles do not fit in one epoch
+    assert answer.returncode == 2
+    assert "job 2 failed: kl_anneal: 4 cycles do not fit" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["kl_anneal=monotnic"], ["kl_anneal=monotnic", "monotonic", "cyclical", "none"]),
+        (["kl_aneal=monotonic"], ["kl_aneal", "did you mean 'kl_anneal'"]),
+        (["trainer.devicess=2"], ["trainer.devicess", "did you mean 'trainer.devices'", "accelerator"]),
+        (["kl_anneal.cycles=0", "kl_anneal=cyclical"], ["cycles must be >= 1, got 0"]),
+        (["trainer=mps"], ["no such device", "cpu"]),
+        (["resume=nowhere"], ["resume=nowhere", "init_from"]),
+        (["init_from=nowhere"], ["nowhere"]),
+        (["trainer.max_epochs=0"], ["max_epochs"]),
+    ],
+)
+def test_what_the_user_did_wrong_is_said_on_one_screen(tmp_path, cache, arguments, words):
+    answer = vidpred(*arguments, "experiment=debug", cwd=tmp_path, cache=cache)
+    assert answer.returncode == 2
+    assert "Traceback" not in answer.stderr
+    assert len(answer.stderr.splitlines()) <= 25
+    for word in words:
+        assert word in answer.stderr
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "predict", "report"])
+def test_what_a_verb_needs_is_said(tmp_path, cache, verb):
+    answer = vidpred(verb, cwd=tmp_path, cache=cache, module=None)
+    assert answer.returncode == 2
+    assert re.search(r"error: (ckpt|runs)=… is needed", answer.stderr)
+
+
+def test_verbs_are_listed_and_misspelt_ones_corrected(tmp_path, cache):
+    assert "evaluate" in vidpred("--help", cwd=tmp_path, cache=cache, module=None).stdout
+    answer = vidpred("evalute", cwd=tmp_path, cache=cache, module=None)
+    assert answer.returncode == 2
+    assert "did you mean 'evaluate'" in answer.stderr
+    assert vidpred("--version", cwd=tmp_path, cache=cache, module=None).stdout.startswith("vidpred 0.")
+
+
+@pytest.mark.parametrize("verb", cli.VERBS)
+def test_help_shows_every_group_option_and_choice(verb):
+    text = cli_help.render_help(verb, find_conf())
+    assert f"python -m vidpred.{verb}" in text
+    if verb == "run":
+        for group in (path for path in find_conf().iterdir() if path.is_dir()):
+            assert f"\n{group.name}=" in text
+            for choice in group.glob("*.yaml"):
+                assert re.search(rf"\n  {choice.stem} +\S", text), choice
+    for line in (line for line in text.splitlines() if re.match(r"  [\w.]+=", line)):
+        assert len(line.split()) > 1, f"an option without a meaning: {line}"
+
+
+def test_help_loads_nothing_heavy():
+    code = "import sys; from vidpred import cli; sys.argv = ['x', '--help']; cli.launch('run', print); " \
+           "assert not {'torch', 'lightning', 'hydra', 'numpy'} & set(sys.modules), sys.modules"  # fmt: skip
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\n\r\0"), min_size=1))
+def test_every_path_survives_the_grammar(path):
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    quoted = cli._quote_path(f"ckpt={path}")
+    if path[0] in "'\"" or path == "null":
+        return
+    assert OverridesParser.create().parse_override(quoted).value() == path
+    assert compose(quoted, verb="evaluate").ckpt == path
+
+
+def test_completion_works_for_the_console_script(tmp_path, cache):
+    environment = {**os.environ, "COMP_LINE": "vidpred run kl_anneal=mono", "COMP_POINT": "26"}
+    command = [str(Path(sys.executable).with_name("vidpred")), "-sc", "query=bash"]
+    answer = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert "kl_anneal=monotonic" in answer.stdout

@@ -1,0 +1,120 @@
+"""Every option of every group composes, is built, and takes training steps."""
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from vidpred import assembly
+from vidpred.configuration import find_conf, slug
+from vidpred.networks import LabCVAE
+from vidpred.objectives import Elbo
+from vidpred.schedules import kl_anneal, learning_rate, teacher_forcing
+
+GROUPS = sorted(path.name for path in find_conf().iterdir() if path.is_dir())
+OPTIONS = [(group, file.stem) for group in GROUPS for file in sorted((find_conf() / group).glob("*.yaml"))]
+ABSENT = {"gpu", "mps", "ddp"} if not torch.cuda.is_available() else set()
+SMALL = {
+    "lab": ["model.frame_width=8", "model.pose_width=4", "model.z_channels=4", "model.fused_width=8"],
+    "cvae": ["model.widths=[8,8,8]"],
+}
+
+
+@pytest.mark.parametrize(("group", "option"), [pair for pair in OPTIONS if pair[0] != "experiment"])
+def test_every_option_trains(compose, group, option):
+    small = SMALL["lab" if option == "lab" and group == "model" else "cvae"]
+    cfg = compose(f"{group}={option}", *small, "trainer.max_epochs=2", "baselines=false")
+    if option in ABSENT:
+        with pytest.raises(ValueError, match="no such device"):
+            assembly.build_run(cfg)
+        return
+    if option == "ddp_cpu":
+        assert assembly.build_run(cfg).trainer.world_size == 2
+        return
+    run = assembly.build_run(cfg)
+    before = torch.cat([weight.detach().flatten().clone() for weight in run.module.parameters()])
+    run.trainer.fit(run.module, datamodule=run.data)
+    after = torch.cat([weight.detach().flatten() for weight in run.module.parameters()])
+    assert run.trainer.global_step == 4
+    assert torch.isfinite(after).all()
+    assert not torch.equal(before, after)
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_every_file_begins_with_what_it_is(group, option):
+    lines = (find_conf() / group / f"{option}.yaml").read_text().splitlines()
+    comments = [line for line in lines if line.startswith("# ") and "@package" not in line]
+    assert len(comments[0]) > 5
+
+
+@pytest.mark.parametrize("annealing", ["cyclical", "monotonic"])
+def test_debug_shrinks_schedules_that_do_not_fit(compose, annealing):
+    cfg = compose(f"kl_anneal={annealing}", "kl_anneal.cycles=10", "kl_anneal.delay=7", "teacher_forcing.decay_start=9")
+    assembly.build_run(cfg)
+    assert cfg.kl_anneal.cycles == 1
+    assert cfg.kl_anneal.delay == 1
+    assert cfg.teacher_forcing.decay_start == 1
+
+
+def test_elsewhere_schedules_that_do_not_fit_are_refused(compose):
+    with pytest.raises(ValueError, match="10 cycles do not fit in 2 epochs"):
+        assembly.build_run(compose("kl_anneal=cyclical", "kl_anneal.cycles=10", "fit_schedules=false"))
+
+
+def test_the_lab_recipe_in_every_number():
+    cfg = assembly.compose("experiment=lab", "run_dir=unused")
+    anneal = assembly.build(cfg.kl_anneal)
+    assert anneal == kl_anneal.Cyclical(beta_start=0.0, beta_stop=1.0, cycles=10, ramp=0.5, delay=0, by="epoch")
+    forcing = assembly.build(cfg.teacher_forcing)
+    assert forcing == teacher_forcing.Linear(prob_start=1.0, prob_stop=0.0, decay_start=10, granularity="epoch")
+    assert assembly.build(cfg.lr_schedule) == learning_rate.MultiStep(milestones=[2, 5], gamma=0.1, by="epoch")
+    assert assembly.build(cfg.objective) == Elbo(sigma=None)
+    weight = torch.nn.Parameter(torch.zeros(1))
+    optimizer = assembly.build(cfg.optimizer)([weight])
+    assert type(optimizer) is torch.optim.Adam
+    assert optimizer.defaults["lr"] == 1e-3
+    assert cfg.trainer.max_epochs == 70
+    assert cfg.trainer.gradient_clip_val == 1.0
+    assert cfg.trainer.precision == "32-true"
+    assert (cfg.data.batch_size, cfg.data.clip_length, cfg.data.random_start) == (2, 16, False)
+    assert (cfg.data.height, cfg.data.width, cfg.data.val_frames, cfg.context_frames) == (32, 64, 630, 1)
+    assert (cfg.validation.z, cfg.gradient) == ("sample", "full")
+    model = assembly.build_model(cfg, assembly.build(cfg.data).shape)
+    assert isinstance(model, LabCVAE)
+    assert model.latent_shape == (12, 32, 64)
+    assert sum(value.numel() for value in model.parameters()) == 1_585_620
+
+
+def test_compiled_steps_train(compose):
+    run = assembly.build_run(compose("trainer.compile=true", "model.widths=[8,8,8]", "trainer.max_epochs=1"))
+    run.trainer.fit(run.module, datamodule=run.data)
+    assert run.trainer.global_step == 2
+
+
+def test_a_new_run_can_start_from_weights(compose, tmp_path):
+    first = assembly.build_run(compose("model.widths=[8,8,8]", run_dir=tmp_path / "first"))
+    first.trainer.fit(first.module, datamodule=first.data)
+    cfg = compose("model.widths=[8,8,8]", f"init_from={tmp_path / 'first' / 'checkpoints' / 'last.ckpt'}", "seed=3")
+    second = assembly.build_run(cfg)
+    for name, value in first.module.model.state_dict().items():
+        assert torch.equal(value, second.module.model.state_dict()[name])
+    with pytest.raises(ValueError, match="does not fit"):
+        assembly.build_run(compose("model.widths=[16,8,8]", f"init_from={cfg.init_from}"))
+
+
+def test_foreign_code_in_a_checkpoint_is_refused(compose, tmp_path):
+    run = assembly.build_run(compose("model.widths=[8,8,8]", run_dir=tmp_path / "run"))
+    run.module.config["model"]["_target_"] = "os.system"
+    run.trainer.fit(run.module, datamodule=run.data)
+    with pytest.raises(ValueError, match=r"os\.system"):
+        assembly.load_predictor(tmp_path / "run")
+
+
+def test_the_configuration_is_plain_when_it_travels(compose):
+    config = assembly.to_plain(compose())
+    assert OmegaConf.create(config).model._target_ == "vidpred.networks.CVAE"
+
+
+def test_folder_names_of_sweeps_are_tame():
+    assert slug("kl_anneal=cyclical,kl_anneal.cycles=4") == "kl_anneal-cyclical-kl_anneal.cycles-4"
+    assert slug("") == "defaults"
+    assert len(slug("x" * 500)) == 80

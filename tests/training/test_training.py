@@ -1,0 +1,209 @@
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from lightning import Trainer
+from PIL import Image
+
+from vidpred import assembly
+from vidpred.networks.checkpoint import read_checkpoint
+from vidpred.objectives import Elbo
+from vidpred.runfolder import RunFolder
+from vidpred.schedules import kl_anneal, learning_rate, teacher_forcing
+from vidpred.training.module import VideoPrediction
+from vidpred.training.provenance import describe
+
+
+def fit(cfg, checkpoint=None, **options):
+    run = assembly.build_run(cfg)
+    run.trainer.fit(run.module, datamodule=run.data, ckpt_path=checkpoint, weights_only=True)
+    return run
+
+
+def weights(run) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in run.module.state_dict().items()}
+
+
+def assert_same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> None:
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
+
+
+SMALL = ("trainer.precision=32-true", "model.widths=[8,8,8]", "model.slots=4", "baselines=false")
+
+
+def test_two_runs_with_one_seed_give_identical_weights(compose, tmp_path):
+    runs = [fit(compose(*SMALL, "logger=none", run_dir=tmp_path / str(number))) for number in range(2)]
+    assert_same(weights(runs[0]), weights(runs[1]))
+    other = fit(compose(*SMALL, "logger=none", "seed=1", run_dir=tmp_path / "other"))
+    assert any(not torch.equal(value, weights(other)[name]) for name, value in weights(runs[0]).items())
+
+
+RESUMED = (*SMALL, "logger=none", "data.clips_per_epoch=8", "trainer.max_epochs=3", "kl_anneal.by=step",
+           "teacher_forcing=linear", "teacher_forcing.granularity=frame", "teacher_forcing.decay_start=0")  # fmt: skip
+
+
+@pytest.mark.parametrize(("every", "workers", "callbacks"), [(3, 0, "default"), (4, 0, "ema"), (6, 2, "default")])
+def test_a_resumed_run_ends_with_the_weights_of_an_undisturbed_one(compose, tmp_path, every, workers, callbacks):
+    """Checkpoints inside an epoch (3, 6 of 4 batches an epoch) and at its end (4)."""
+    options = (*RESUMED, f"callbacks={callbacks}", f"data.num_workers={workers}")
+    whole = fit(compose(*options, run_dir=tmp_path / "whole"))
+
+    stopped = compose(*options, f"callbacks.last.every_n_train_steps={every}", "callbacks.last.every_n_epochs=null",
+                      "callbacks.last.save_on_train_epoch_end=false", f"+trainer.max_steps={every}",
+                      run_dir=tmp_path / "stopped")  # fmt: skip
+    run = assembly.build_run(stopped)
+    run.module.__class__ = _SameLength  # the interrupted run has the schedules of the whole one
+    run.trainer.fit(run.module, datamodule=run.data)
+    assert run.trainer.global_step == every
+
+    resumed = fit(compose(*options, run_dir=tmp_path / "resumed"), tmp_path / "stopped" / "checkpoints" / "last.ckpt")
+    assert resumed.trainer.global_step == whole.trainer.global_step == 12
+    assert_same(weights(resumed), weights(whole))
+
+
+class _SameLength(VideoPrediction):
+    """Counts the steps of a run that ``max_steps`` does not cut short."""
+
+    @property
+    def now(self):
+        return super().now._replace(steps=12)
+
+
+def test_overfits_one_clip(compose):
+    cfg = compose("logger=none", "baselines=false", "trainer.precision=32-true", "data.train_clips=1",
+                  "data.train_frames=4", "data.batch_size=1", "data.clips_per_epoch=1", "data.random_start=false",
+                  "data.stochastic=0", "teacher_forcing=never", "trainer.max_epochs=150",
+                  "trainer.check_val_every_n_epoch=150", "optimizer.lr=3e-3", "kl_anneal.beta_stop=1e-3")  # fmt: skip
+    run = fit(cfg)
+    store = run.data.store("train")
+    frames, poses = (torch.from_numpy(array).float() / 255 for array in store.sequence(0))
+    from vidpred.metrics import psnr
+    from vidpred.networks import rollout
+
+    predicted = rollout(run.module.model, frames[None, :1], poses[None], z="mean")
+    copied = psnr(frames[None, :1].expand(1, 3, -1, -1, -1), frames[None, 1:], data_range=1.0).mean()
+    assert psnr(predicted, frames[None, 1:], data_range=1.0).mean() > copied + 6
+
+
+def test_the_run_folder_describes_the_run(compose, tmp_path):
+    cfg = compose(run_dir=tmp_path / "run")
+    run = assembly.build_run(cfg)
+    folder = RunFolder(tmp_path / "run")
+    describe(folder, config=run.module.config, data=run.data.source.fingerprint, parameters=1, precision="32")
+    run.trainer.fit(run.module, datamodule=run.data)
+    about = folder.read_json("run.json")
+    assert about["seed"] == 0
+    assert about["data"] == run.data.source.fingerprint
+    assert about["versions"]["torch"] == torch.__version__
+    rows = folder.read_rows()
+    assert [row["epoch"] for row in rows] == [0, 1]
+    for name in ("train/loss", "train/reconstruction", "train/kl", "schedule/beta", "schedule/forcing_prob", "psnr/val",
+                 "speed/frames_per_second"):  # fmt: skip
+        assert name in rows[-1], name
+    with (folder.path / "metrics.csv").open() as stream:
+        assert "epoch" in csv.DictReader(stream).fieldnames
+    arrays = folder.read_arrays("psnr.npz")
+    assert arrays["model"].shape == (2, 7)
+    assert np.nanmean(arrays["model"]) == pytest.approx(max(row["psnr/val"] for row in rows), abs=1e-3)
+    with Image.open(folder.path / "film.gif") as film:
+        assert film.n_frames == 7
+    assert folder.best.is_file()
+    assert folder.last.is_file()
+
+
+def test_checkpoints_are_self_sufficient_and_hold_no_code(compose, tmp_path):
+    run = fit(compose(*SMALL, "logger=none", run_dir=tmp_path / "run"))
+    checkpoint = read_checkpoint(tmp_path / "run")
+    assert json.loads(json.dumps(checkpoint["vidpred"]["config"]))["model"]["slots"] == 4
+    predictor = assembly.load_predictor(tmp_path / "run" / "checkpoints" / "last.ckpt")
+    for name, value in predictor.model.state_dict().items():
+        assert torch.equal(value, run.module.model.state_dict()[name])
+
+
+def test_terms_are_logged_also_at_weight_zero(compose, tmp_path):
+    fit(compose(*SMALL, "logger=none", "kl_anneal.beta_stop=0.0", run_dir=tmp_path / "run"))
+    rows = RunFolder(tmp_path / "run").read_rows()
+    assert all(row["train/kl"] > 0 for row in rows)
+    assert all(row["train/loss"] == pytest.approx(row["train/reconstruction"]) for row in rows)
+
+
+def test_ema_is_what_validation_and_checkpoints_see(compose, tmp_path):
+    cfg = compose(*SMALL, "logger=none", "callbacks=ema", "callbacks.ema.decay=0.5", run_dir=tmp_path / "run")
+    run = assembly.build_run(cfg)
+    seen, trained = [], []
+
+    from lightning import Callback
+
+    class Spy(Callback):
+        def on_validation_batch_start(self, trainer, pl_module, batch, batch_idx, dataloader_idx=0):
+            seen.append(next(pl_module.parameters()).detach().clone())
+
+        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+            trained.append(next(pl_module.parameters()).detach().clone())
+
+    run.trainer.callbacks.append(Spy())
+    start = next(run.module.parameters()).detach().clone()
+    run.trainer.fit(run.module, datamodule=run.data)
+    average = start
+    for number, value in enumerate(trained):
+        average = value if number == 0 else 0.5 * average + 0.5 * value
+        if number == 1:
+            torch.testing.assert_close(seen[0], average)
+    kept = read_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")["state_dict"]
+    torch.testing.assert_close(kept[next(iter(dict(run.module.named_parameters())))], average)
+
+
+def module_for(model, **options) -> VideoPrediction:
+    fixed = {
+        "model": model,
+        "objective": Elbo(),
+        "kl_anneal": kl_anneal.Constant(),
+        "teacher_forcing": teacher_forcing.Constant(prob=1.0),
+        "optimizer": lambda weights: torch.optim.SGD(weights, lr=0.1, momentum=0.9),
+        "lr_schedule": learning_rate.MultiStep(milestones=[]),
+    }
+    return VideoPrediction(**fixed | options)
+
+
+def plain_trainer(tmp_path: Path, **options) -> Trainer:
+    return Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
+                   enable_model_summary=False, default_root_dir=tmp_path, **{"max_epochs": 1, **options})  # fmt: skip
+
+
+def test_validation_does_not_look_at_the_frames_it_predicts(model, data):
+    module = module_for(model)
+    batch = next(iter(data.val_dataloader()))
+    from vidpred.data.datamodule import to_batch
+
+    seen = to_batch(batch)
+    other = seen._replace(frames=torch.cat([seen.frames[:, :1], torch.rand_like(seen.frames[:, 1:])], dim=1))
+    assert torch.equal(module.validation_step(seen, 0).predicted, module.validation_step(other, 0).predicted)
+
+
+def test_loss_is_the_weighted_sum_of_mean_terms(model, data, tmp_path):
+    module = module_for(model, kl_anneal=kl_anneal.Constant(beta_stop=0.3),
+                        optimizer=lambda weights: torch.optim.SGD(weights, lr=1e-6))  # fmt: skip
+    trainer = plain_trainer(tmp_path, limit_val_batches=0)
+    trainer.fit(module, datamodule=data)
+    logged = trainer.callback_metrics
+    expected = logged["train/reconstruction_step"] + 0.3 * logged["train/kl_step"]
+    torch.testing.assert_close(logged["train/loss_step"], expected)
+
+
+@pytest.mark.parametrize("options", [{"context_frames": 0}, {"validation_z": "best"}, {"gradient": "half"}])
+def test_impossible_options_are_refused(options):
+    from conftest import TINY
+    from jaxtyping import TypeCheckError
+
+    with pytest.raises((ValueError, TypeCheckError), match=next(iter(options)).split("_")[-1]):
+        module_for(TINY["lab"](), **options)
+
+
+def test_a_run_without_an_end_is_refused(model, data, tmp_path):
+    with pytest.raises(ValueError, match="max_epochs"):
+        plain_trainer(tmp_path, max_epochs=-1, max_steps=2).fit(module_for(model), datamodule=data)

@@ -1,0 +1,47 @@
+"""Where the configuration is, and how it is composed. Nothing heavy is imported here."""
+
+import re
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def find_conf() -> Path:
+    """The folder of configurations: of the checkout where there is one, else of the installed package."""
+    checkout = _PACKAGE.parent / "conf"
+    return checkout if (checkout / "run.yaml").is_file() else _PACKAGE / "conf"
+
+
+def compose(*overrides: str, verb: str = "run") -> "DictConfig":
+    """Compose the configuration of a verb, as its command line would: for notebooks and tests.
+
+    Args:
+        overrides: what would stand on the command line, such as ``"kl_anneal=cyclical"``. A run writes to ``run_dir``,
+            which is ``outputs/`` and the time, if not given.
+        verb: whose configuration.
+    """
+    import hydra
+
+    register_resolvers()
+    given = list(overrides)
+    if verb == "run" and not any(override.startswith("run_dir=") for override in given):
+        given.append(f"run_dir=outputs/{datetime.now():%Y-%m-%d/%H-%M-%S}")
+    with hydra.initialize_config_dir(config_dir=str(find_conf()), version_base="1.3"):
+        return hydra.compose(verb, overrides=given)
+
+
+def register_resolvers() -> None:
+    """Make the resolvers that the configuration uses known to OmegaConf."""
+    from omegaconf import OmegaConf
+
+    OmegaConf.register_new_resolver("slug", slug, replace=True)
+
+
+def slug(text: str) -> str:
+    """A folder name from overrides: no ``=``, no separators, at most 80 characters."""
+    return re.sub(r"[^\w.\-]+", "-", str(text)).strip("-")[:80] or "defaults"
