@@ -40,8 +40,8 @@ def trained(tmp_path_factory, cache) -> Path:
 
 def test_a_run_leaves_its_folder_and_says_where_and_what_next(trained):
     said = (trained.parent / "stdout.txt").read_text()
-    for name in ("config.yaml", "run.json", "metrics.csv", "psnr.npz", "psnr.png", "summary.json", "film.gif", "strip.png",
-                 "checkpoints/best.ckpt", "checkpoints/last.ckpt", "run.log"):  # fmt: skip
+    for name in ("config.yaml", "run.json", "metrics.csv", "psnr.npz", "psnr.png", "summary.json", "film.gif",
+                 "strip.png", "checkpoints/best.ckpt", "checkpoints/last.ckpt", "run.log"):  # fmt: skip
         assert (trained / name).is_file(), name
     assert list((trained / "tensorboard").glob("events*"))
     assert json.loads((trained / "summary.json").read_text())["baselines"]["copy_context"] > 0

@@ -63,6 +63,9 @@ def build_run(cfg: DictConfig) -> Run:
     teacher_forcing: Schedule = build(cfg.teacher_forcing)
     objective: Elbo = build(cfg.objective)
     data: ClipDataModule = build(cfg.data)
+    if not 1 <= cfg.context_frames < data.clip_length:
+        raise ValueError(f"context_frames must be at least 1 and below data.clip_length={data.clip_length}, "
+                         f"got {cfg.context_frames}")  # fmt: skip
     model = build_model(cfg, data.shape)
     if cfg.init_from is not None:
         assert isinstance(model, torch.nn.Module)

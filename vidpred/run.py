@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def main(cfg: "DictConfig") -> float:
-    """Train, score the baselines, print the outcome; the best validation PSNR in dB."""
+    """Train, score the baselines, print the outcome; the best validation PSNR in dB (NaN on ranks above 0)."""
     from vidpred.assembly import build_run
     from vidpred.evaluation.outcome import record_outcome
     from vidpred.reporting.outcome import print_outcome
@@ -30,11 +30,12 @@ def main(cfg: "DictConfig") -> float:
         describe(folder, config=module.config, data=run.data.source.fingerprint, parameters=parameters,
                  precision=str(trainer.precision))  # fmt: skip
     trainer.fit(module, datamodule=run.data, ckpt_path=checkpoint, weights_only=True)
-    if trainer.is_global_zero:
-        scores = record_outcome(folder, run.data, baselines=cfg.baselines, skipped_steps=int(module.guard.skipped))
-        log_outcome(trainer, module.config, scores)
-        print_outcome(folder)
-    return float(folder.read_json("summary.json")["psnr_best"])
+    if not trainer.is_global_zero:
+        return float("nan")
+    scores = record_outcome(folder, run.data, baselines=cfg.baselines, skipped_steps=int(module.guard.skipped))
+    log_outcome(trainer, module.config, scores)
+    print_outcome(folder)
+    return scores["psnr_best"]
 
 
 if __name__ == "__main__":

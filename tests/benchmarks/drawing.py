@@ -27,9 +27,8 @@ def main() -> None:
             started = time.perf_counter()
             source.prepare()
             seconds = time.perf_counter() - started
-        print(
-            f"{size[0]}x{size[1]}: {CLIPS * FRAMES / seconds:.0f} frames a second with {workers} workers, start included"
-        )
+        rate = CLIPS * FRAMES / seconds
+        print(f"{size[0]}x{size[1]}: {rate:.0f} frames a second with {workers} workers, start included")
 
 
 if __name__ == "__main__":

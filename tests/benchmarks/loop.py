@@ -85,8 +85,9 @@ def main() -> None:
             shares.append(share)
         print(f"pair {pair}: Lightning {seconds:.2f} s, bare {bare:.2f} s, ratio {seconds / bare:.3f}, "
               f"waiting for data {share:.2%}", flush=True)  # fmt: skip
-    print(f"Lightning / bare: median {statistics.median(ratios):.3f} of {PAIRS} pairs of {STEPS} steps; waiting for data: "
-          f"median {statistics.median(shares):.2%}; {torch.get_num_threads()} threads, seed 0")  # fmt: skip
+    ratio, share = statistics.median(ratios), statistics.median(shares)
+    print(f"Lightning / bare: median {ratio:.3f} of {PAIRS} pairs of {STEPS} steps; waiting for data: {share:.2%}; "
+          f"{torch.get_num_threads()} threads, seed 0")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ from vidpred.predictor import Predictor
 from vidpred.runfolder import RunFolder
 from vidpred.viz.figures import psnr_figure
 
+_EXACT = 60.0  # dB; above it a prediction is the truth itself, but for rounding
+
 
 def record_outcome(folder: RunFolder, data: ClipDataModule, *, baselines: bool, skipped_steps: int) -> dict[str, float]:
     """Score the baselines on the validation clips, draw the PSNR figure and write ``summary.json``.
@@ -35,9 +37,8 @@ def record_outcome(folder: RunFolder, data: ClipDataModule, *, baselines: bool, 
         scored = score_baselines(data, "val", [windows[int(clip)] for clip in arrays["clips"]], context_frames=known)
         curves |= {name: as_matrix(rows) for name, rows in scored.items()}
     folder.write_arrays("psnr.npz", clips=arrays["clips"], context_frames=arrays["context_frames"], **curves)
-    psnr_figure(curves, context_frames=known).savefig(folder["psnr.png"])
-
     means = mean_scores(curves)
+    _draw(folder, curves, means, known)
     rows = folder.read_rows()
     validated = [row["psnr/val"] for row in rows if "psnr/val" in row]
     scores = {"psnr_best": means.pop("model"), "psnr_last": validated[-1]}
@@ -72,8 +73,8 @@ def record_evaluation(
     curves |= {name: as_matrix(rows) for name, rows in scored.items()}
     clips = np.array([window.sequence for window in windows])
     folder.write_arrays("psnr.npz", clips=clips, context_frames=np.array(known), **curves)
-    psnr_figure(curves, context_frames=known).savefig(folder["psnr.png"])
     means = mean_scores(curves)
+    _draw(folder, curves, means, known)
     model = means.pop("model")
     metrics = {
         "split": split,
@@ -89,6 +90,12 @@ def record_evaluation(
     return metrics
 
 
+def _draw(folder: RunFolder, curves: dict[str, Float[Array, "B S"]], means: dict[str, float], known: int) -> None:
+    """The figure of all curves but those that are exact, which would flatten the others."""
+    shown = {name: curve for name, curve in curves.items() if means[name] < _EXACT}
+    psnr_figure(shown, context_frames=known).savefig(folder["psnr.png"])
+
+
 def mean_scores(curves: dict[str, Float[Array, "B S"]]) -> dict[str, float]:
     """Mean over clips of the mean over a clip's frames, in dB."""
     return {name: float(np.nanmean(curve, axis=1).mean()) for name, curve in curves.items()}
@@ -97,7 +104,7 @@ def mean_scores(curves: dict[str, Float[Array, "B S"]]) -> dict[str, float]:
 def way_to_oracle(score: float, baselines: dict[str, float]) -> float | None:
     """(model − copying) / (oracle − copying) in dB; None without an oracle, or where it is the truth itself."""
     copying, oracle = baselines.get("copy_context"), baselines.get("oracle")
-    if copying is None or oracle is None or oracle > 60:
+    if copying is None or oracle is None or oracle > _EXACT:
         return None
     return (score - copying) / (oracle - copying)
 

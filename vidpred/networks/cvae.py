@@ -14,29 +14,38 @@ import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from vidpred.networks.latent import PriorFactory, StandardPrior, bound_logvar
-from vidpred.networks.layers import Down, ResBlock, UNet, Up, activate, fetch_looks, remember_looks
+from vidpred.networks.layers import (
+    Down,
+    ResBlock,
+    UNet,
+    Up,
+    activate,
+    fetch_looks,
+    join_pixels,
+    remember_looks,
+    split_pixels,
+)
 from vidpred.types import FrameShape, Gaussian
 
 
 class PoseFeatures(NamedTuple):
-    """What a pose map tells."""
+    """What a pose map tells; s = 4 subpixels of every half-resolution place."""
 
     half: Float[Tensor, "*N D h w"]
     quarter: Float[Tensor, "*N E h/2 w/2"]
     eighth: Float[Tensor, "*N F h/4 w/4"]
-    parts: Float[Tensor, "*N G H W"]  # logits of the parts that looks are fetched by; G = 0 without an anchor
-    body: Float[Tensor, "*N 1 H W"]  # logit of painting anew
+    parts: Float[Tensor, "*N G s h w"]  # probabilities of the parts that looks are fetched by; G = 0 without an anchor
+    body: Float[Tensor, "*N s h w"]  # logit of painting anew
 
 
 class Anchor(NamedTuple):
     """What is kept from the context."""
 
-    scene: Float[Tensor, "N C H W"]  # the last context frame with the person taken out
+    scene: Float[Tensor, "N C s h w"]  # the last context frame with the person taken out
     features: Float[Tensor, "N D h w"]
-    looks: Float[Tensor, "N C G"]  # mean colour of every part
+    looks: Float[Tensor, "N G C"]  # mean colour of every part
 
 
 class CVAE(nn.Module):
@@ -71,7 +80,7 @@ class CVAE(nn.Module):
         prior: PriorFactory = StandardPrior,
         widths: Sequence[int] = (32, 64, 96),
         blocks: Sequence[int] = (1, 0, 1),
-        slots: int = 24,
+        slots: int = 16,
         z_channels: int = 8,
         anchor: bool = True,
     ) -> None:
@@ -91,10 +100,10 @@ class CVAE(nn.Module):
         self.shape, self.anchor = shape, anchor
         self.latent_shape = (z_channels, shape.height // 8, shape.width // 8)
 
-        self.slots = slots if anchor else 0
         self.pose_net = UNet(shape.pose_channels, (half, quarter, eighth))
-        self.part_logits = nn.Conv2d(half, 4 * (self.slots + 1), 1)
+        self.body_logits = nn.Conv2d(half, 4, 1)
         if anchor:
+            self.part_logits = nn.Conv2d(half, 4 * slots, 1)
             self.scene_net = UNet(channels + shape.pose_channels, (half, quarter, eighth))
             self.scene_head = nn.Conv2d(half, 4 * (channels + 1), 3, padding=1)
             self.place_looks = nn.Conv2d(4 * channels, half, 3, padding=1)
@@ -120,21 +129,28 @@ class CVAE(nn.Module):
         """The scene of the last frame, its features, and the looks of all parts, gathered from all K frames."""
         if not self.anchor:
             return None
-        looks = remember_looks(frames, self.encode_poses(poses).parts)
-        last = frames[:, -1]
-        features, _, _ = self.scene_net(torch.cat([last, poses[:, -1]], dim=1))
-        out = functional.pixel_shuffle(self.scene_head(activate(features)), 2).to(last.dtype)
-        fill, hidden = torch.split(out, [self.shape.channels, 1], dim=1)
-        scene = torch.lerp(last, torch.sigmoid(fill), torch.sigmoid(hidden - 1))
-        return Anchor(scene, features, looks)
+        clips = len(frames)
+        half, _, _ = self.pose_net(rearrange(poses, "b k p h w -> (b k) p h w"))
+        logits = rearrange(self._name_parts(half), "(b k) g s h w -> b k g s h w", b=clips)
+        pixels = split_pixels(frames)
+        features, _, _ = self.scene_net(torch.cat([frames[:, -1], poses[:, -1]], dim=1))
+        out = rearrange(self.scene_head(activate(features)), "b (c s) h w -> b c s h w", s=4).to(frames.dtype)
+        fill, hidden = out[:, :-1], out[:, -1:]
+        scene = torch.lerp(pixels[:, -1], torch.sigmoid(fill), torch.sigmoid(hidden - 1))
+        return Anchor(scene, features, remember_looks(pixels, logits))
 
     def encode_poses(self, poses: Float[Tensor, "B T P H W"]) -> PoseFeatures:
         """Features of all poses, and which part is where."""
         half, quarter, eighth = self.pose_net(rearrange(poses, "b t p h w -> (b t) p h w"))
-        logits = functional.pixel_shuffle(self.part_logits(activate(half)), 2).to(poses.dtype)
-        parts, body = torch.split(logits, [self.slots, 1], dim=1)
-        levels = (half, quarter, eighth, parts, body)
-        return PoseFeatures(*(rearrange(level, "(b t) d h w -> b t d h w", b=len(poses)) for level in levels))
+        body = self.body_logits(activate(half))
+        logits = self._name_parts(half) if self.anchor else half.new_empty(len(half), 0, 4, *half.shape[2:])
+        levels = (half, quarter, eighth, logits.softmax(dim=1).to(logits.dtype), body)
+        return PoseFeatures(*(rearrange(level, "(b t) ... -> b t ...", b=len(poses)) for level in levels))
+
+    def _name_parts(self, half: Float[Tensor, "N D h w"]) -> Float[Tensor, "N G s h w"]:
+        """Logits of the parts at every pixel."""
+        logits: Tensor = self.part_logits(activate(half))
+        return rearrange(logits, "n (g s) h w -> n g s h w", s=4)
 
     def posterior(self, target: Float[Tensor, "N C H W"], pose: PoseFeatures) -> Gaussian:
         """q(z_t | x_t, p_t)."""
@@ -156,24 +172,26 @@ class CVAE(nn.Module):
         carry: None,
     ) -> tuple[Float[Tensor, "N C H W"], None]:
         """Move the looks, paint what changes, and blend."""
-        half = self.frame_net(functional.pixel_unshuffle(previous, 2)) + pose.half
-        looks = torch.full_like(previous, 0.5)
+        before = split_pixels(previous)
+        half = self.frame_net(rearrange(before, "n c s h w -> n (c s) h w")) + pose.half
+        looks = torch.full_like(before, 0.5)
         if context is not None:
             looks = fetch_looks(context.looks, pose.parts)
-            half = half + context.features + self.place_looks(functional.pixel_unshuffle(looks, 2))
+            half = half + context.features + self.place_looks(rearrange(looks, "n c s h w -> n (c s) h w"))
         quarter = self.paint_quarter(self.down_quarter(half) + pose.quarter)
         eighth = self.paint_eighth(self.down_eighth(quarter) + pose.eighth + self.place_z(z))
         quarter = self.outer_quarter(quarter + self.up_quarter(eighth))
         half = self.paint_half(half + self.up_half(quarter))
 
-        out = functional.pixel_shuffle(self.head(activate(half)), 2).to(previous.dtype)  # blend in full precision
+        # the blend is computed in the frames' precision, also under autocast
+        out = rearrange(self.head(activate(half)), "n (c s) h w -> n c s h w", s=4).to(previous.dtype)
         channels = self.shape.channels
         detail, residual, weights = torch.split(out, [channels, channels, self.sources], dim=1)
-        weights = torch.cat([weights[:, :1] + pose.body, weights[:, 1:]], dim=1).softmax(dim=1)
-        frame = weights[:, :1] * (looks + torch.tanh(detail) / 2) + weights[:, 1:2] * previous + residual / 10
+        weights = torch.cat([weights[:, :1] + pose.body[:, None], weights[:, 1:]], dim=1).softmax(dim=1)
+        frame = weights[:, :1] * (looks + torch.tanh(detail) / 2) + weights[:, 1:2] * before + residual / 10
         if context is not None:
             frame = frame + weights[:, 2:] * context.scene
-        return frame, None
+        return join_pixels(frame), None
 
 
 def _gaussian_layers(width: int, z: int) -> nn.Module:

@@ -24,9 +24,16 @@ def map_features(function: Callable[[Tensor], Tensor], features: Any) -> Any:
     raise TypeError(f"features are tensors, tuples of them or None, got {type(features).__name__}")
 
 
-def at_step(features: Any, step: int) -> Any:
-    """Features of one time step: (B, T, …) to (B, …)."""
-    return map_features(lambda tensor: tensor[:, step], features)
+def unbind_steps(features: Any) -> list[Any]:
+    """Features of every time step: (B, T, …) to T times (B, …).
+
+    All at once: the gradient of ``tensor[:, step]`` would fill a whole (B, T, …) with zeros for every step.
+    """
+    if isinstance(features, Tensor):
+        return list(features.unbind(dim=1))
+    parts = [unbind_steps(part) for part in features]
+    made = type(features)
+    return [made(*step) if hasattr(made, "_fields") else tuple(step) for step in zip(*parts, strict=True)]
 
 
 def fold_steps(features: Any, steps: slice) -> Any:

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Generator, Tensor
 
-from vidpred.networks.features import at_step
+from vidpred.networks.features import unbind_steps
 from vidpred.networks.latent import reparameterize
 from vidpred.networks.step import Model
 
@@ -85,8 +85,7 @@ def stream_rollout(
             if first == known:
                 context = model.context(frames, _to_float(poses[:, :known], frames))
             features = model.encode_poses(_to_float(poses[:, steps.start : steps.stop], frames))
-            for step in steps:
-                pose = at_step(features, step - first)
+            for step, pose in zip(steps, unbind_steps(features), strict=True):
                 latent = _draw(model, previous, pose, z, step - known, generators)
                 previous, carry = model.decode(previous, pose, latent, context, carry)
                 piece.append(previous)

@@ -12,7 +12,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from vidpred.networks.features import at_step, fold_steps, repeat_rows
+from vidpred.networks.features import fold_steps, repeat_rows, unbind_steps
 from vidpred.networks.latent import reparameterize
 from vidpred.networks.step import Carry, Context, Features, Model
 from vidpred.types import Gaussian, Prediction
@@ -82,11 +82,11 @@ def _in_turn(
     previous = frames[:, now.start - 1]
     carry: Carry = None
     parts = []
-    for step in range(noise.shape[1]):
+    poses = unbind_steps(features)[now]
+    for step, pose in enumerate(poses):
         if step:
             before = previous.detach() if detach else previous
             previous = _choose(frames[:, now.start + step - 1], before, forced[:, step])
-        pose = at_step(features, now.start + step)
         posterior, prior = model.posterior(frames[:, now.start + step], pose), model.prior(previous, pose)
         previous, carry = model.decode(previous, pose, reparameterize(posterior, noise[:, step]), context, carry)
         parts.append(Prediction(previous, posterior, prior))

@@ -23,7 +23,7 @@ def to_pixels(frames: Float[Tensor, "T C H W"]) -> UInt8[Array, "T H W 3"]:
     return rearrange(pixels[:, :3], "t c h w -> t h w c").numpy()
 
 
-def strip(rows: Rows, *, columns: int = 10, scale: int = 1) -> UInt8[Array, "H W 3"]:
+def strip(rows: Rows, *, columns: int = 10, scale: int = 1) -> UInt8[Array, "h w 3"]:
     """A still picture: one row per film, ``columns`` moments spread evenly from first to last."""
     frames = min(len(film) for film in rows.values())
     moments = np.linspace(0, frames - 1, min(columns, frames)).round().astype(int)
@@ -31,7 +31,7 @@ def strip(rows: Rows, *, columns: int = 10, scale: int = 1) -> UInt8[Array, "H W
     return _label(tiles, scale, captions=[f"{moment}" for moment in moments])
 
 
-def side_by_side(rows: Rows, *, scale: int = 1) -> UInt8[Array, "T H W 3"]:
+def side_by_side(rows: Rows, *, scale: int = 1) -> UInt8[Array, "T h w 3"]:
     """A film of several films next to each other, their names above."""
     frames = min(len(film) for film in rows.values())
     height, width = next(iter(rows.values())).shape[1:3]
@@ -67,7 +67,7 @@ def _enlarge(film: UInt8[Array, "T H W 3"], scale: int) -> UInt8[Array, "T h w 3
     return film.repeat(scale, axis=1).repeat(scale, axis=2)
 
 
-def _header(names: list[str], width: int) -> UInt8[Array, "H W 3"]:
+def _header(names: list[str], width: int) -> UInt8[Array, "h w 3"]:
     """Names in columns of a width, on paper."""
     size = max(9, min(14, width // 8))
     font = ImageFont.load_default(size)
@@ -79,7 +79,7 @@ def _header(names: list[str], width: int) -> UInt8[Array, "H W 3"]:
     return np.asarray(image)
 
 
-def _label(tiles: dict[str, UInt8[Array, "H W 3"]], scale: int, *, captions: list[str]) -> UInt8[Array, "H W 3"]:
+def _label(tiles: dict[str, UInt8[Array, "_ _ 3"]], scale: int, *, captions: list[str]) -> UInt8[Array, "h w 3"]:
     """Rows of tiles with names on the left and captions above the columns."""
     font = ImageFont.load_default(size=12)
     left = max(int(font.getlength(name)) for name in tiles) + 12
