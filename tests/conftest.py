@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 from omegaconf import DictConfig
 
 from vidpred import assembly
@@ -13,6 +14,9 @@ from vidpred.data.dancers.source import DancersSource, SplitSize
 from vidpred.data.datamodule import ClipDataModule
 from vidpred.networks import CVAE, LabCVAE, LearnedPrior, Model, StandardPrior
 from vidpred.types import FrameShape
+
+settings.register_profile("vidpred", deadline=None, max_examples=50)
+settings.load_profile("vidpred")
 
 SHAPE = FrameShape(3, 3, 16, 24)
 TINY = {

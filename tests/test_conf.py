@@ -85,7 +85,7 @@ def test_the_lab_recipe_in_every_number():
 
 
 def test_compiled_steps_train(compose):
-    run = assembly.build_run(compose("trainer.compile=true", "model.widths=[8,8,8]", "trainer.max_epochs=1"))
+    run = assembly.build_run(compose("trainer.compile=aot_eager", "model.widths=[8,8,8]", "trainer.max_epochs=1"))
     run.trainer.fit(run.module, datamodule=run.data)
     assert run.trainer.global_step == 2
 

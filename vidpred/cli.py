@@ -139,16 +139,17 @@ def _did_you_mean(word: str, choices: Sequence[str] | dict[str, str]) -> str:
 def _quote_path(argument: str) -> str:
     """``key=value`` with the value quoted for Hydra's grammar, where the key names a path."""
     key, equals, value = argument.partition("=")
-    if not equals or key.lstrip("+") not in PATH_OPTIONS or value in ("", "null"):
+    name = key.lstrip("+")
+    if not equals or name not in PATH_OPTIONS or value in ("", "null"):
         return argument
     if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
         return argument
-    if re.fullmatch(r"[\w./:~\-]+", value, re.ASCII):
-        return argument
-    # in Hydra's quoted strings a quote is escaped, and backslashes only right before one; ${ would interpolate
+    # in Hydra's quoted strings a quote is escaped, and backslashes only right before one
     escaped = re.sub(r"(\\*)'", lambda found: found.group(1) * 2 + r"\'", value)
     escaped = re.sub(r"(\\+)$", lambda found: found.group(1) * 2, escaped)
-    return f"{key}='{escaped.replace('${', chr(92) + '${')}'"
+    if not name.startswith("hydra."):  # those may interpolate: ${now:%Y}
+        escaped = escaped.replace("${", r"\${")
+    return f"{key}='{escaped}'"
 
 
 def _continue_run(arguments: list[str]) -> list[str]:

@@ -31,7 +31,7 @@ class Predictor:
         return next(self.model.parameters()).device
 
     def rollout(
-        self, image: Shaped[Tensor, "*K C H W"], poses: Shaped[Tensor, "T P H W"], *, z: str = "sample", seed: int = 0
+        self, image: Shaped[Tensor, "*K C H W"], poses: Shaped[Tensor, "T P h w"], *, z: str = "sample", seed: int = 0
     ) -> Float[Tensor, "S C H W"]:
         """Predict the film of one clip.
 

@@ -31,6 +31,7 @@ import numpy as np
 from numpy import ndarray as Array
 
 FORMAT = 1
+Row = dict[str, int | float]  # of metrics.csv: one epoch
 
 
 class RunFolderError(ValueError):
@@ -114,7 +115,7 @@ class RunFolder:
             raise RunFolderError(f"{file} was written by a newer vidpred; this one reads format {FORMAT}")
         return values
 
-    def write_rows(self, rows: list[dict[str, float]]) -> None:
+    def write_rows(self, rows: list[Row]) -> None:
         """Write ``metrics.csv``: one row per epoch; the columns are all names that occur, in their order."""
         columns = list(dict.fromkeys(name for row in rows for name in row))
         stream = io.StringIO()
@@ -123,13 +124,13 @@ class RunFolder:
         writer.writerows(rows)
         self.write("metrics.csv", stream.getvalue())
 
-    def read_rows(self) -> list[dict[str, float]]:
+    def read_rows(self) -> list[Row]:
         """Read ``metrics.csv``; empty fields are left out. No file is no rows."""
         file = self.path / "metrics.csv"
         if not file.is_file():
             return []
         with file.open(newline="", encoding="utf-8") as stream:
-            return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(stream)]
+            return [{name: _number(value) for name, value in row.items() if value} for row in csv.DictReader(stream)]
 
     def write_arrays(self, name: str, **arrays: Array) -> None:
         """Write a compressed npz file."""
@@ -148,6 +149,10 @@ class RunFolder:
             raise RunFolderError(f"{self.path} has no {name}: the run has not been validated yet")
         with np.load(file, allow_pickle=False) as arrays:
             return {key: arrays[key] for key in arrays.files}
+
+
+def _number(text: str) -> int | float:
+    return int(text) if text.isdigit() else float(text)
 
 
 def home_of(checkpoint: Path) -> Path:

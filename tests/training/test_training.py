@@ -77,7 +77,7 @@ class _SameLength(VideoPrediction):
 def test_overfits_one_clip(compose):
     cfg = compose("logger=none", "baselines=false", "trainer.precision=32-true", "data.train_clips=1",
                   "data.train_frames=4", "data.batch_size=1", "data.clips_per_epoch=1", "data.random_start=false",
-                  "data.stochastic=0", "teacher_forcing=never", "trainer.max_epochs=150",
+                  "data.stochastic=0.0", "teacher_forcing=never", "trainer.max_epochs=150",
                   "trainer.check_val_every_n_epoch=150", "optimizer.lr=3e-3", "kl_anneal.beta_stop=1e-3")  # fmt: skip
     run = fit(cfg)
     store = run.data.store("train")
@@ -99,7 +99,7 @@ def test_the_run_folder_describes_the_run(compose, tmp_path):
     about = folder.read_json("run.json")
     assert about["seed"] == 0
     assert about["data"] == run.data.source.fingerprint
-    assert about["versions"]["torch"] == torch.__version__
+    assert torch.__version__.startswith(about["versions"]["torch"])
     rows = folder.read_rows()
     assert [row["epoch"] for row in rows] == [0, 1]
     for name in ("train/loss", "train/reconstruction", "train/kl", "schedule/beta", "schedule/forcing_prob", "psnr/val",

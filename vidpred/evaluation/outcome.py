@@ -11,7 +11,7 @@ from vidpred.data.source import Split
 from vidpred.evaluation.baselines import score_baselines
 from vidpred.evaluation.scoring import as_matrix, score_model
 from vidpred.predictor import Predictor
-from vidpred.runfolder import RunFolder
+from vidpred.runfolder import Row, RunFolder
 from vidpred.viz.figures import psnr_figure
 
 _EXACT = 60.0  # dB; above it a prediction is the truth itself, but for rounding
@@ -109,6 +109,6 @@ def way_to_oracle(score: float, baselines: dict[str, float]) -> float | None:
     return (score - copying) / (oracle - copying)
 
 
-def _mean(rows: list[dict[str, float]], name: str) -> float | None:
+def _mean(rows: list[Row], name: str) -> float | None:
     values = [row[name] for row in rows if name in row]
     return float(np.mean(values)) if values else None

@@ -44,7 +44,7 @@ def score_model(
     return sampler.windows, scores
 
 
-def as_matrix(rows: list[Float[Tensor, " S"]]) -> Float[Array, "B S"]:
+def as_matrix(rows: list[Float[Tensor, " _"]]) -> Float[Array, "B S"]:
     """Scores of clips in rows, padded with NaN past a clip's end."""
     padded: Array = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=float("nan")).numpy()
     return padded.astype(np.float32)

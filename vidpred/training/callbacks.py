@@ -13,7 +13,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from numpy import ndarray as Array
 from torch import Tensor
 
-from vidpred.runfolder import RunFolder
+from vidpred.runfolder import Row, RunFolder
 from vidpred.training import tracking
 from vidpred.training.module import Rollouts, VideoPrediction
 from vidpred.types import Batch
@@ -46,7 +46,7 @@ class Recorder(Callback):
     def __init__(self, folder: RunFolder, *, fps: float = 12.0, clips: int = 2, scale: int = 2) -> None:
         self.folder, self.fps, self.clips, self.scale = folder, fps, clips, scale
         self.best = float("-inf")
-        self._rows: list[dict[str, float]] = []
+        self._rows: list[Row] = []
         self._shown: list[Rows] = []
         self._started = 0.0
         self._seconds = 0.0

@@ -1,6 +1,7 @@
 """The LightningModule: one step of the conditional VAE, its schedules, and validation by rollout."""
 
 from collections.abc import Callable, Iterable
+from operator import itemgetter
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -71,7 +72,7 @@ class VideoPrediction(LightningModule):
         validation_z: what z is in validation: "sample" from the prior, or its "mean".
         guard: watches for steps that are not finite.
         seed: of coins, noise and rollouts.
-        compiled: compile the step with ``torch.compile``.
+        compiled: compile the networks with ``torch.compile``: True, or the name of its backend.
         config: the run's configuration as plain containers; it travels in checkpoints and to loggers.
     """
 
@@ -90,7 +91,7 @@ class VideoPrediction(LightningModule):
         validation_z: Literal["sample", "mean"] = "sample",
         guard: StepGuard | None = None,
         seed: int = 0,
-        compiled: bool = False,
+        compiled: bool | str = False,
         config: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
@@ -111,8 +112,9 @@ class VideoPrediction(LightningModule):
         self._rollouts: list[Rollouts] = []
         if compiled:
             torch._dynamo.config.suppress_errors = True  # falls back to eager, with a warning
+            backend = compiled if isinstance(compiled, str) else "inductor"
             for method in ("decode", "posterior", "encode_poses"):
-                setattr(model, method, torch.compile(getattr(model, method)))
+                setattr(model, method, torch.compile(getattr(model, method), backend=backend))
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Predict every frame after the context, weigh the terms, log."""
@@ -242,7 +244,7 @@ class VideoPrediction(LightningModule):
             return mine
         everyone: list[Any] = [None] * self.trainer.world_size
         torch.distributed.all_gather_object(everyone, mine)
-        return {clip: scores for part in everyone for clip, scores in sorted(part.items())}
+        return dict(sorted((pair for part in everyone for pair in part.items()), key=itemgetter(0)))
 
 
 def _plain(optimizer: Any) -> Optimizer:
