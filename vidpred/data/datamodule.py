@@ -59,6 +59,7 @@ class ClipDataModule(LightningDataModule):
         self.eval_batch_size, self.val_clips, self.val_frames = eval_batch_size, val_clips, val_frames
         self.num_workers, self.seed = num_workers, seed
         self._stores: dict[Split, Store] = {}
+        self._batches: int | None = None
 
     @property
     def shape(self) -> FrameShape:
@@ -103,9 +104,20 @@ class ClipDataModule(LightningDataModule):
         """Random clips, from where the run stands: exact also when it is resumed inside an epoch."""
         sampler = self.train_sampler(rank=self._rank, world_size=self._world_size)
         if self.trainer is not None:
-            batches = _batches_per_epoch(len(sampler), self.trainer.limit_train_batches)
-            sampler.resume(*divmod(batches_done(self.trainer), batches))
+            sampler.resume(*divmod(batches_done(self.trainer), self.batches_per_epoch))
         return self._loader("train", sampler)
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Training batches of an epoch, under the trainer's processes and ``limit_train_batches``.
+
+        Lightning's own estimate would load the training data before a checkpoint has told where the run stands.
+        """
+        if self._batches is None:
+            batches = len(self.train_sampler(world_size=self._world_size))
+            limit: Any = 1.0 if self.trainer is None else self.trainer.limit_train_batches
+            self._batches = max(1, min(batches, limit) if isinstance(limit, int) else int(batches * limit))
+        return self._batches
 
     def val_dataloader(self) -> "DataLoader[Clip]":
         """Whole validation clips."""
@@ -147,10 +159,3 @@ def batches_done(trainer: Trainer) -> int:
     """Training batches since the run began, also where it was resumed."""
     total: Any = trainer.fit_loop.epoch_loop.batch_progress.total
     return int(total.processed)
-
-
-def _batches_per_epoch(batches: int, limit: Any) -> int:
-    """Batches of an epoch under Lightning's ``limit_train_batches``, a number or a share."""
-    if isinstance(limit, int):
-        return max(1, min(batches, limit))
-    return max(1, int(batches * (limit if limit is not None else 1.0)))

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vidpred.runfolder import Row, RunFolder
 from vidpred.training import tracking
-from vidpred.training.module import Rollouts, VideoPrediction
+from vidpred.training.module import Now, Rollouts, VideoPrediction
 from vidpred.types import Batch
 from vidpred.viz.figures import psnr_figure
 from vidpred.viz.films import Rows, encode_gif, save_png, side_by_side, strip, to_pixels
@@ -139,7 +139,7 @@ class ProgressBar(RichProgressBar):
         """What stands behind the bar."""
         values = trainer.progress_bar_metrics
         shown = {short: f"{float(values[name]):.3g}" for name, short in _SHOWN.items() if name in values}
-        return shown | {"left": self._time_left(trainer)}
+        return shown | {"left": self._time_left(pl_module.now)}
 
     def on_validation_end(self, trainer: Trainer, pl_module: VideoPrediction) -> None:  # type: ignore[override]
         """Without a terminal, say how the run goes."""
@@ -148,12 +148,12 @@ class ProgressBar(RichProgressBar):
             metrics = ", ".join(f"{name} {value}" for name, value in self.get_metrics(trainer, pl_module).items())
             print(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: {metrics}", flush=True)
 
-    def _time_left(self, trainer: Trainer) -> str:
+    def _time_left(self, now: Now) -> str:
         started, first = self._begun
-        done = trainer.global_step - first
+        done = now.step - first
         if done < 1:
             return "?"
-        seconds = (trainer.estimated_stepping_batches - trainer.global_step) * (time.perf_counter() - started) / done
+        seconds = (now.steps - now.step) * (time.perf_counter() - started) / done
         return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
 
 

@@ -1,5 +1,6 @@
 """The LightningModule: one step of the conditional VAE, its schedules, and validation by rollout."""
 
+import math
 from collections.abc import Callable, Iterable
 from operator import itemgetter
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
@@ -12,7 +13,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from vidpred import __version__
-from vidpred.data.datamodule import batches_done
+from vidpred.data.datamodule import ClipDataModule, batches_done
 from vidpred.metrics import psnr
 from vidpred.networks import Model, rollout, unroll
 from vidpred.networks.unroll import Gradient
@@ -214,9 +215,15 @@ class VideoPrediction(LightningModule):
             epoch=trainer.current_epoch,
             epochs=epochs,
             step=trainer.global_step,
-            steps=int(trainer.estimated_stepping_batches),
+            steps=epochs * math.ceil(self._data.batches_per_epoch / trainer.accumulate_grad_batches),
             batch=batches_done(trainer),
         )
+
+    @property
+    def _data(self) -> ClipDataModule:
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        assert isinstance(data, ClipDataModule)
+        return data
 
     def _at(self, law: Law, now: Now) -> float:
         return law(now.epoch, now.epochs) if law.by == "epoch" else law(now.step, now.steps)
