@@ -15,7 +15,7 @@ from vidpred.configuration import compose
 from vidpred.data.datamodule import ClipDataModule
 from vidpred.networks import Model
 from vidpred.networks.checkpoint import load_weights, read_checkpoint
-from vidpred.objectives import Elbo
+from vidpred.objectives import Objective
 from vidpred.predictor import Predictor
 from vidpred.schedules.teacher_forcing import Schedule
 from vidpred.training.guard import StepGuard
@@ -61,7 +61,7 @@ def build_run(cfg: DictConfig) -> Run:
         _fit_schedules(cfg)
     kl_anneal: Law = build(cfg.kl_anneal)
     teacher_forcing: Schedule = build(cfg.teacher_forcing)
-    objective: Elbo = build(cfg.objective)
+    objective: Objective = build(cfg.objective)
     data: ClipDataModule = build(cfg.data)
     if not 1 <= cfg.context_frames < data.clip_length:
         raise ValueError(f"context_frames must be at least 1 and below data.clip_length={data.clip_length}, "

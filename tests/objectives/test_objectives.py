@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torch.distributions import Normal
 from torch.distributions import kl_divergence as torch_kl
 
-from vidpred.objectives import Elbo, kl_divergence, mean_squared_error
+from vidpred.objectives import Elbo, Objective, SigmaVae, kl_divergence, mean_squared_error
 from vidpred.types import FrameShape, Gaussian, Prediction
 
 SHAPE = (2, 3, 4, 2, 5)
@@ -82,7 +82,7 @@ def test_equivalent_beta_makes_the_papers_loss_proportional(sigma):
     ours = weights["reconstruction"] * terms["reconstruction"] + weights["kl"] * terms["kl"]
     pixels = 0.5 * ((predicted.frames - target) ** 2).flatten(1).sum(1)
     kl = torch_kl(normal(predicted.posterior), normal(predicted.prior)).flatten(1).sum(1)
-    papers = pixels + objective.equivalent_beta(beta, FrameShape(3, 3, 4, 6)) * kl
+    papers = pixels + objective.equivalent_beta(beta, FrameShape(3, 3, 4, 6), terms, 3) * kl
     torch.testing.assert_close(ours / ours[0], papers / papers[0])
 
 
@@ -109,3 +109,45 @@ def test_squared_error_is_per_frame():
 def test_sigma_must_be_positive():
     with pytest.raises(ValueError, match="sigma"):
         Elbo(sigma=0.0)
+
+
+def test_optimal_sigma_is_the_likelihoods_maximum():
+    predicted, target = prediction()
+    terms = SigmaVae(floor=1e-9)(predicted, target)
+    error = ((predicted.frames - target) ** 2).flatten(2).mean(2)
+    best = Normal(predicted.frames, error.sqrt()[:, :, None, None, None]).log_prob(target).flatten(2).mean(2)
+    constant = 0.5 * (torch.log(torch.tensor(2 * torch.pi)) + 1)
+    torch.testing.assert_close(terms["reconstruction"], -(best + constant).sum(1))
+    for sigma in (0.9, 1.1):  # any other sigma is worse
+        other = Normal(predicted.frames, sigma * error.sqrt()[:, :, None, None, None]).log_prob(target)
+        assert (other.flatten(2).mean(2) < best).all()
+
+
+def test_optimal_sigma_has_the_gradient_of_that_sigma():
+    predicted, target = prediction()
+    frames = predicted.frames.requires_grad_()
+    ours = torch.autograd.grad(SigmaVae(floor=1e-9)(predicted, target)["reconstruction"].sum(), frames)[0]
+    sigma = ((frames - target) ** 2).flatten(2).mean(2).sqrt().detach()[:, :, None, None, None]
+    nll = -Normal(frames, sigma).log_prob(target).sum() / target[0, 0].numel()
+    torch.testing.assert_close(ours, torch.autograd.grad(nll, frames)[0])
+
+
+def test_optimal_sigma_gives_the_equivalent_beta():
+    predicted, target = prediction()
+    terms = SigmaVae(floor=1e-9)(predicted, target)
+    error = ((predicted.frames - target) ** 2).flatten(2).mean(2)
+    expected = 0.5 * error.log().mean().exp()
+    torch.testing.assert_close(SigmaVae().equivalent_beta(0.5, FrameShape(3, 3, 4, 6), terms, 3), expected)
+
+
+@pytest.mark.parametrize("objective", [Elbo(), Elbo(sigma=0.1), SigmaVae()])
+def test_objectives_keep_the_contract(objective):
+    predicted, target = prediction()
+    assert isinstance(objective, Objective)
+    assert objective(predicted, target).keys() == objective.weights(0.5).keys()
+    assert objective.weights(0.5)["kl"] == 0.5
+
+
+def test_floor_must_be_positive():
+    with pytest.raises(ValueError, match="floor"):
+        SigmaVae(floor=0.0)

@@ -102,6 +102,8 @@ class CVAE(nn.Module):
 
         self.pose_net = UNet(shape.pose_channels, (half, quarter, eighth))
         self.body_logits = nn.Conv2d(half, 4, 1)
+        assert self.body_logits.bias is not None
+        nn.init.constant_(self.body_logits.bias, -2.0)  # training starts near copying
         if anchor:
             self.part_logits = nn.Conv2d(half, 4 * slots, 1)
             self.scene_net = UNet(channels + shape.pose_channels, (half, quarter, eighth))
@@ -136,7 +138,7 @@ class CVAE(nn.Module):
         features, _, _ = self.scene_net(torch.cat([frames[:, -1], poses[:, -1]], dim=1))
         out = rearrange(self.scene_head(activate(features)), "b (c s) h w -> b c s h w", s=4).to(frames.dtype)
         fill, hidden = out[:, :-1], out[:, -1:]
-        scene = torch.lerp(pixels[:, -1], torch.sigmoid(fill), torch.sigmoid(hidden - 1))
+        scene = torch.lerp(pixels[:, -1], torch.sigmoid(fill), torch.sigmoid(hidden - 2))
         return Anchor(scene, features, remember_looks(pixels, logits))
 
     def encode_poses(self, poses: Float[Tensor, "B T P H W"]) -> PoseFeatures:

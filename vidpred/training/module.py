@@ -17,7 +17,7 @@ from vidpred.data.datamodule import ClipDataModule, batches_done
 from vidpred.metrics import psnr
 from vidpred.networks import Model, rollout, unroll
 from vidpred.networks.unroll import Gradient
-from vidpred.objectives import Elbo
+from vidpred.objectives import Objective
 from vidpred.schedules.teacher_forcing import Schedule as TeacherForcing
 from vidpred.schedules.teacher_forcing import toss
 from vidpred.seeds import Stream, clip_generators, mix_seed
@@ -81,7 +81,7 @@ class VideoPrediction(LightningModule):
         self,
         *,
         model: Model,
-        objective: Elbo,
+        objective: Objective,
         kl_anneal: Law,
         teacher_forcing: TeacherForcing,
         optimizer: Callable[[Iterable[Tensor]], Optimizer],
@@ -126,7 +126,11 @@ class VideoPrediction(LightningModule):
         weights = self.objective.weights(beta)
         means = {name: term.mean() for name, term in terms.items()}
         loss = torch.stack([weights[name] * mean for name, mean in means.items()]).sum()
-        self._log_step(loss.detach(), {name: mean.detach() for name, mean in means.items()}, beta, prob)
+        self.log_dict({"train/loss": loss.detach(), **{f"train/{name}": mean.detach() for name, mean in means.items()}},
+                      prog_bar=True, on_step=True, on_epoch=True)  # fmt: skip
+        steps = batch.frames.shape[1] - self.context_frames
+        equivalent = self.objective.equivalent_beta(beta, self.model.shape, terms, steps)
+        self._log_schedules(beta, equivalent, prob)
         return self.guard.poison(loss)
 
     def predict_clip(self, batch: Batch, prob: float, now: Now) -> Prediction:
@@ -228,12 +232,10 @@ class VideoPrediction(LightningModule):
     def _at(self, law: Law, now: Now) -> float:
         return law(now.epoch, now.epochs) if law.by == "epoch" else law(now.step, now.steps)
 
-    def _log_step(self, loss: Tensor, means: dict[str, Tensor], beta: float, prob: float) -> None:
-        bar = {"train/loss": loss} | {f"train/{name}": mean for name, mean in means.items()}
-        self.log_dict(bar, prog_bar=True, on_step=True, on_epoch=True)
+    def _log_schedules(self, beta: float, equivalent: float | Tensor, prob: float) -> None:
         schedules = {
             "schedule/beta": beta,
-            "schedule/beta_equivalent": self.objective.equivalent_beta(beta, self.model.shape),
+            "schedule/beta_equivalent": equivalent,
             "schedule/forcing_prob": prob,
             "schedule/lr": self.trainer.optimizers[0].param_groups[0]["lr"],
         }
