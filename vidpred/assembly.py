@@ -116,13 +116,13 @@ def build_model(cfg: DictConfig, shape: FrameShape) -> Model:
     return model
 
 
-def load_predictor(path: Path, *, device: str = "auto") -> Predictor:
+def load_predictor(path: str | Path, *, device: str = "auto") -> Predictor:
     """A trained model from a checkpoint, or from the folder of a run (its best checkpoint).
 
     Raises:
         ValueError: if the file is no checkpoint of ours, its configuration names foreign code, or the device is absent.
     """
-    checkpoint = read_checkpoint(path)
+    checkpoint = read_checkpoint(Path(path))
     stored = checkpoint["vidpred"]
     cfg = OmegaConf.create(stored["config"])
     _refuse_foreign_code(stored["config"])

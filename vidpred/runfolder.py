@@ -22,7 +22,6 @@ import io
 import json
 import math
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,14 +83,12 @@ class RunFolder:
         """Write a file under a temporary name and move it in place."""
         data = content.encode() if isinstance(content, str) else content
         target = self[name]
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
+        temporary = target.with_name(f".{target.name}-{os.getpid()}")
         try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(data)
+            temporary.write_bytes(data)
             os.replace(temporary, target)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        finally:
+            temporary.unlink(missing_ok=True)
         return target
 
     def write_json(self, name: str, values: dict[str, Any]) -> None:

@@ -41,9 +41,15 @@ def test_the_nearest_pose_of_a_training_clip_is_its_own(data):
 
 
 def test_the_way_to_the_oracle():
-    assert way_to_oracle(22.0, {"copy_context": 20.0, "oracle": 24.0}) == 0.5
-    assert way_to_oracle(22.0, {"copy_context": 20.0}) is None
-    assert way_to_oracle(22.0, {"copy_context": 20.0, "oracle": 99.0}) is None
+    curves = {
+        name: np.full((2, 3), value) for name, value in (("copy_context", 20.0), ("model", 22.0), ("oracle", 24.0))
+    }
+    way = way_to_oracle(curves)
+    assert way["db"] == pytest.approx(0.5)
+    assert way["squared_error"] == pytest.approx((10**-2 - 10**-2.2) / (10**-2 - 10**-2.4))
+    assert way_to_oracle({**curves, "model": curves["copy_context"]}) == {"db": 0.0, "squared_error": 0.0}
+    assert way_to_oracle({name: curves[name] for name in ("copy_context", "model")}) is None
+    assert way_to_oracle({**curves, "oracle": np.full((2, 3), 99.0)}) is None
 
 
 def test_means_are_over_clips_of_means_over_frames():

@@ -46,7 +46,7 @@ def record_outcome(folder: RunFolder, data: ClipDataModule, *, baselines: bool, 
         "status": "finished",
         **scores,
         "baselines": means,
-        "way_to_oracle": way_to_oracle(scores["psnr_best"], means),
+        "way_to_oracle": way_to_oracle(curves),
         "epochs": len(rows),
         "steps": int(rows[-1]["step"]),
         "seconds": rows[-1]["seconds"],
@@ -84,7 +84,7 @@ def record_evaluation(
         "data": data.source.fingerprint,
         "psnr": model,
         "baselines": means,
-        "way_to_oracle": way_to_oracle(model, means),
+        "way_to_oracle": way_to_oracle(curves),
     }
     folder.write_json("metrics.json", metrics)
     return metrics
@@ -101,12 +101,23 @@ def mean_scores(curves: dict[str, Float[Array, "B S"]]) -> dict[str, float]:
     return {name: float(np.nanmean(curve, axis=1).mean()) for name, curve in curves.items()}
 
 
-def way_to_oracle(score: float, baselines: dict[str, float]) -> float | None:
-    """(model − copying) / (oracle − copying) in dB; None without an oracle, or where it is the truth itself."""
-    copying, oracle = baselines.get("copy_context"), baselines.get("oracle")
-    if copying is None or oracle is None or oracle > _EXACT:
+def way_to_oracle(curves: dict[str, Float[Array, "B _"]]) -> dict[str, float] | None:
+    """How far the model has come from copying the context frame to the oracle: 0 is copying, 1 the oracle.
+
+    Once on the scale of PSNR (``db``), which early frames dominate where the oracle is nearly exact, and once on that of
+    the mean squared error (``squared_error``), which is what the oracle minimizes: the share of the avoidable error
+    that the model avoids. None without an oracle, or where it is the truth itself.
+    """
+    if not {"model", "copy_context", "oracle"} <= curves.keys():
         return None
-    return (score - copying) / (oracle - copying)
+    db = mean_scores({name: curves[name] for name in ("copy_context", "model", "oracle")})
+    if db["oracle"] > _EXACT:
+        return None
+    error = {name: float(np.nanmean(10 ** (-curves[name] / 10), axis=1).mean()) for name in db}
+    return {
+        "db": (db["model"] - db["copy_context"]) / (db["oracle"] - db["copy_context"]),
+        "squared_error": (error["copy_context"] - error["model"]) / (error["copy_context"] - error["oracle"]),
+    }
 
 
 def _mean(rows: list[Row], name: str) -> float | None:

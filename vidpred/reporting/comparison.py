@@ -38,7 +38,7 @@ def comparison_table(runs: list[RunFolder]) -> Table:
         scores = [f"{summary[key]:.2f}" if summary.get(key) is not None else "-" for key in ("psnr_best", "psnr_last")]
         minutes = f"{summary['seconds'] / 60:.1f}" if "seconds" in summary else "unfinished"
         table.add_row(run.path.name, *(str(row.get(name, "-")) for name in names), *scores,
-                      "-" if way is None else f"{way:.0%}", minutes)  # fmt: skip
+                      "-" if way is None else f"{way['db']:.0%}", minutes)  # fmt: skip
     return table
 
 

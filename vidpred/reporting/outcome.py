@@ -71,7 +71,9 @@ def _verdict(score: float, summary: dict[str, Any]) -> list[str]:
     if copying is not None:
         lines.append(f"The model is {score - copying:+.2f} dB from copying the context frame.")
     if summary["way_to_oracle"] is not None:
-        lines.append(f"It has gone {summary['way_to_oracle']:.0%} of the way from copying to the oracle.")
+        way = summary["way_to_oracle"]
+        lines.append(f"Of the way from copying to the oracle it has gone {way['db']:.0%} in dB, "
+                     f"{way['squared_error']:.0%} in squared error.")  # fmt: skip
     return lines
 
 
