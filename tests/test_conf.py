@@ -48,13 +48,8 @@ def test_every_file_begins_with_what_it_is(group, option):
 
 @pytest.mark.parametrize("annealing", ["cyclical", "monotonic"])
 def test_debug_shrinks_schedules_that_do_not_fit(compose, annealing):
-    cfg = compose(
-        f"kl_anneal={annealing}",
-        "teacher_forcing=linear",
-        "kl_anneal.cycles=10",
-        "kl_anneal.delay=7",
-        "teacher_forcing.decay_start=9",
-    )
+    schedules = (f"kl_anneal={annealing}", "kl_anneal.cycles=10", "kl_anneal.delay=7")
+    cfg = compose(*schedules, "teacher_forcing=linear", "teacher_forcing.decay_start=9")
     assembly.build_run(cfg)
     assert cfg.kl_anneal.cycles == 1
     assert cfg.kl_anneal.delay == 1

@@ -11,7 +11,7 @@ from pathlib import Path
 from vidpred.data.dancers.film import Dancers
 from vidpred.data.dancers.source import DancersSource, SplitSize
 
-CLIPS, FRAMES = 160, 64
+CLIPS, FRAMES = 320, 64  # as the default training split
 
 
 def main() -> None:

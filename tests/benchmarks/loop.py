@@ -18,7 +18,7 @@ from vidpred.data.datamodule import to_batch
 from vidpred.networks import unroll
 from vidpred.schedules.teacher_forcing import toss
 
-STEPS, PAIRS = 12, 5
+STEPS, PAIRS = 30, 5
 
 
 def config(*overrides: str):

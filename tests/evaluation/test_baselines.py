@@ -41,9 +41,8 @@ def test_the_nearest_pose_of_a_training_clip_is_its_own(data):
 
 
 def test_the_way_to_the_oracle():
-    curves = {
-        name: np.full((2, 3), value) for name, value in (("copy_context", 20.0), ("model", 22.0), ("oracle", 24.0))
-    }
+    means = {"copy_context": 20.0, "model": 22.0, "oracle": 24.0}
+    curves = {name: np.full((2, 3), mean) for name, mean in means.items()}
     way = way_to_oracle(curves)
     assert way["db"] == pytest.approx(0.5)
     assert way["squared_error"] == pytest.approx((10**-2 - 10**-2.2) / (10**-2 - 10**-2.4))

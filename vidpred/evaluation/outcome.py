@@ -104,8 +104,8 @@ def mean_scores(curves: dict[str, Float[Array, "B S"]]) -> dict[str, float]:
 def way_to_oracle(curves: dict[str, Float[Array, "B _"]]) -> dict[str, float] | None:
     """How far the model has come from copying the context frame to the oracle: 0 is copying, 1 the oracle.
 
-    Once on the scale of PSNR (``db``), which early frames dominate where the oracle is nearly exact, and once on that of
-    the mean squared error (``squared_error``), which is what the oracle minimizes: the share of the avoidable error
+    Once on the scale of PSNR (``db``), which early frames dominate, where the oracle is nearly exact; and once on that
+    of the mean squared error (``squared_error``), which is what the oracle minimizes: the share of the avoidable error
     that the model avoids. None without an oracle, or where it is the truth itself.
     """
     if not {"model", "copy_context", "oracle"} <= curves.keys():

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from numpy import ndarray as Array
 
 from vidpred.data.dancers.film import Dancers
+from vidpred.data.dancers.workers import draw_clip, draw_oracle
 from vidpred.data.source import Split
 from vidpred.data.store import Store, StoreError, create_store, open_store
 from vidpred.pose.skeletons import DANCER
@@ -108,7 +109,7 @@ class DancersSource:
             with np.load(file, allow_pickle=False) as arrays:
                 return [arrays[str(number)].astype(np.float32) for number in range(len(clips))]
         jobs = [(self.dancers, split, sequence, frames, self.futures) for sequence, frames in clips]
-        drawn = list(self._map(_draw_oracle, jobs, "Drawing the oracle"))
+        drawn = list(self._map(draw_oracle, jobs, "Drawing the oracle"))
         # float16 errs by less than 0.0003 in [0, 1], 70 dB
         kept = {str(number): film.astype(np.float16) for number, film in enumerate(drawn)}
         np.savez(file, allow_pickle=False, **kept)
@@ -129,7 +130,7 @@ class DancersSource:
             fingerprint=self.fingerprint,
         ) as folder:
             jobs = [(self.dancers, folder, split, index, size.frames) for index in range(size.clips)]
-            for _ in self._map(_draw_clip, jobs, f"Drawing dancers ({split})"):
+            for _ in self._map(draw_clip, jobs, f"Drawing dancers ({split})"):
                 pass
 
     def _map(self, function: Callable[[Job], Result], jobs: list[Job], title: str) -> Iterator[Result]:
@@ -143,18 +144,3 @@ class DancersSource:
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(self.workers, mp_context=context) as pool:
             yield from track(pool.map(function, jobs, chunksize=4), description=title, total=len(jobs))
-
-
-def _draw_clip(job: tuple[Dancers, Path, Split, int, int]) -> None:
-    dancers, folder, split, index, frames = job
-    film = dancers.film(split, index, frames)
-    rows = slice(index * frames, (index + 1) * frames)
-    for name in ("frames", "poses", "keypoints"):
-        array = np.load(folder / f"{name}.npy", mmap_mode="r+")
-        array[rows] = getattr(film, name)
-        array.flush()
-
-
-def _draw_oracle(job: tuple[Dancers, Split, int, int, int]) -> Float[Array, "T 3 H W"]:
-    dancers, split, sequence, frames, futures = job
-    return dancers.oracle(split, sequence, frames, futures=futures)
