@@ -10,7 +10,7 @@ LAYOUT = {
     "vidpred": {
         "losses": ["Multiline", ["train/loss_epoch", "train/reconstruction_epoch"]],
         "KL": ["Multiline", ["train/kl_epoch"]],
-        "schedules": ["Multiline", ["schedule/beta", "schedule/forcing_prob"]],
+        "schedules": ["Multiline", ["schedule/beta$", "schedule/forcing_prob$"]],
         "learning rate": ["Multiline", ["schedule/lr"]],
         "PSNR": ["Multiline", ["psnr/val"]],
     }
