@@ -86,7 +86,7 @@ class Dancers:
         Args:
             split: "train", "val" or "test"; no dancer is in two of them.
             index: of the clip, from 0.
-            frames: number of frames; a longer clip begins with the shorter one.
+            frames: number of frames; a longer clip begins with the shorter one, up to rounding by one level of 255.
             future: which drawing of the random factors.
         """
         scene = self._scene(split, index, frames)

@@ -17,7 +17,6 @@ def draw_clip(job: tuple[Dancers, Path, str, int, int]) -> None:
     for name in ("frames", "poses", "keypoints"):
         array = np.load(folder / f"{name}.npy", mmap_mode="r+")
         array[rows] = getattr(film, name)
-        array.flush()
 
 
 def draw_oracle(job: tuple[Dancers, str, int, int, int]) -> Float[Array, "T 3 H W"]:
