@@ -4,8 +4,10 @@ import hashlib
 import json
 import logging
 import multiprocessing
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -22,6 +24,7 @@ from vidpred.data.store import Store, StoreError, create_store, open_store
 from vidpred.pose.skeletons import DANCER
 from vidpred.types import FrameShape
 
+_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 _log = logging.getLogger(__name__)
@@ -142,5 +145,20 @@ class DancersSource:
             yield from map(function, jobs)
             return
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(self.workers, mp_context=context) as pool:
+        with _one_thread_each(), ProcessPoolExecutor(self.workers, mp_context=context) as pool:
             yield from track(pool.map(function, jobs, chunksize=4), description=title, total=len(jobs))
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes that start here compute on one thread: there is one process per core already."""
+    before = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
