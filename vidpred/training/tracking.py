@@ -15,7 +15,7 @@ LAYOUT = {
         "PSNR": ["Multiline", ["psnr/val"]],
     }
 }
-_HIDDEN = ("callbacks", "logger", "run_dir", "resume", "init_from", "guard", "cache")
+_HIDDEN = ("callbacks", "logger", "run_dir", "resume", "init_from", "guard", "data.cache")
 
 
 def add_gif(logger: TensorBoardLogger, tag: str, gif: bytes, size: tuple[int, int], step: int) -> None:
