@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from vidpred import cli, cli_help
 from vidpred.configuration import compose, find_conf
@@ -36,6 +38,19 @@ def trained(tmp_path_factory, cache) -> Path:
     assert answer.returncode == 0, answer.stderr
     (cwd / "stdout.txt").write_text(answer.stdout)
     return folder
+
+
+def test_the_hyper_parameters_are_what_tells_runs_apart(trained):
+    events = EventAccumulator(str(trained / "tensorboard")).Reload()
+    plugin = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+    hparams = HParamsPluginData.FromString(plugin).session_start_info.hparams
+    assert hparams["kl_anneal"].string_value == "monotonic"
+    assert hparams["experiment"].string_value == "debug"
+    assert hparams["trainer.devices"].number_value == 1
+    assert hparams["data.stochastic"].number_value == 0
+    assert set(hparams) >= {"model", "teacher_forcing", "seed", "optimizer.lr"}
+    assert len(hparams) < 25
+    assert events.Scalars("hp/psnr_best")
 
 
 def test_a_run_leaves_its_folder_and_says_where_and_what_next(trained):

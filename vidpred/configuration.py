@@ -3,7 +3,7 @@
 import re
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -33,6 +33,21 @@ def compose(*overrides: str, verb: str = "run") -> "DictConfig":
         given.append(f"run_dir=outputs/{datetime.now():%Y-%m-%d/%H-%M-%S}")
     with hydra.initialize_config_dir(config_dir=str(find_conf()), version_base="1.3"):
         return hydra.compose(verb, overrides=given)
+
+
+def list_choices(cfg: "DictConfig") -> dict[str, Any]:
+    """What tells one run from another: every group's choice, seed, epochs, learning rate, and what the user has set."""
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
+
+    hydra = HydraConfig.get()
+    groups = {group: choice for group, choice in hydra.runtime.choices.items() if "/" not in group}
+    keys = [override.partition("=")[0].lstrip("+~") for override in hydra.overrides.task]
+    named = dict.fromkeys(["seed", "trainer.max_epochs", "optimizer.lr", *keys])
+    aside = {*groups, "resume", "init_from"}
+    settings = {key: OmegaConf.select(cfg, key) for key in named if key not in aside}
+    return {key: value if isinstance(value, (int, float, str)) else str(value)
+            for key, value in {**groups, **settings}.items()}  # fmt: skip
 
 
 def register_resolvers() -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 def main(cfg: "DictConfig") -> float:
     """Train, score the baselines, print the outcome; the best validation PSNR in dB (NaN on ranks above 0)."""
     from vidpred.assembly import build_run
+    from vidpred.configuration import list_choices
     from vidpred.evaluation.outcome import record_outcome
     from vidpred.reporting.outcome import print_outcome
     from vidpred.runfolder import RunFolder
@@ -33,7 +34,7 @@ def main(cfg: "DictConfig") -> float:
     if not trainer.is_global_zero:
         return float("nan")
     scores = record_outcome(folder, run.data, baselines=cfg.baselines, skipped_steps=int(module.guard.skipped))
-    log_outcome(trainer, module.config, scores)
+    log_outcome(trainer, list_choices(cfg), scores)
     print_outcome(folder)
     return scores["psnr_best"]
 

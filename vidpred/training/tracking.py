@@ -15,7 +15,6 @@ LAYOUT = {
         "PSNR": ["Multiline", ["psnr/val"]],
     }
 }
-_HIDDEN = ("callbacks", "logger", "run_dir", "resume", "init_from", "guard", "data.cache")
 
 
 def add_gif(logger: TensorBoardLogger, tag: str, gif: bytes, size: tuple[int, int], step: int) -> None:
@@ -25,23 +24,9 @@ def add_gif(logger: TensorBoardLogger, tag: str, gif: bytes, size: tuple[int, in
     logger.experiment._get_file_writer().add_summary(summary, step)
 
 
-def log_outcome(trainer: Trainer, config: dict[str, Any], scores: dict[str, float]) -> None:
-    """Add the run to TensorBoard's HParams tab: its options against its scores."""
+def log_outcome(trainer: Trainer, choices: dict[str, Any], scores: dict[str, float]) -> None:
+    """Add the run to TensorBoard's HParams tab: what tells it from other runs, against its scores."""
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
-            logger.log_hyperparams(flatten(config), {f"hp/{name}": score for name, score in scores.items()})
+            logger.log_hyperparams(choices, {f"hp/{name}": score for name, score in scores.items()})
             logger.finalize("success")
-
-
-def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested options under dotted names; where a run writes, and what it is watched with, is left out."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        name = f"{prefix}{key}"
-        if name in _HIDDEN:
-            continue
-        if isinstance(value, dict):
-            flat |= flatten(value, f"{name}.")
-        else:
-            flat[name.removesuffix("._target_")] = value if isinstance(value, (int, float, str)) else str(value)
-    return flat

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -76,9 +77,7 @@ class DancersSource:
         """Hash of all settings and of the code that draws."""
         settings = {"dancers": asdict(self.dancers), "sizes": {name: list(size) for name, size in self.sizes.items()}}
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-        package = resources.files("vidpred")
-        for name in _SOURCES:
-            digest.update(package.joinpath(name).read_bytes())
+        digest.update(_drawing_code())
         return digest.hexdigest()[:16]
 
     def prepare(self) -> None:
@@ -147,6 +146,13 @@ class DancersSource:
         context = multiprocessing.get_context("spawn")
         with _one_thread_each(), ProcessPoolExecutor(self.workers, mp_context=context) as pool:
             yield from track(pool.map(function, jobs, chunksize=4), description=title, total=len(jobs))
+
+
+@cache
+def _drawing_code() -> bytes:
+    """The sources that draw, as they are when first asked for: an edit during a run does not lose it its data."""
+    package = resources.files("vidpred")
+    return b"".join(package.joinpath(name).read_bytes() for name in _SOURCES)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """A dancer's looks: proportions, skin, hair and clothes, and the body parts to paint for a pose."""
 
 import colorsys
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ _LENGTHS = {
 }  # fmt: skip
 _SKINS = ("f6d3bd", "eebd9c", "d9a07a", "b97d56", "94603f", "6b432d", "4c2f22")
 _HAIRS = ("1d1713", "3a2417", "5f3b20", "93602e", "c79a52", "7a2f1c", "8b8680", "2b2f4a")
+_EYE = (0.12, 0.09, 0.08)
 
 
 class Look(NamedTuple):
@@ -86,6 +88,26 @@ def tail_root(look: Look, motion: Motion) -> Float[Array, "T 3"]:
     return root
 
 
+class _Capsule(NamedTuple):
+    """One part of the body; lengths in units of the dancer's height."""
+
+    start: Float[Array, "T 3"]
+    end: Float[Array, "T 3"]
+    radii: tuple[float, float]
+    color: Color
+    nearer: float = 0.0  # added to its depth
+    stripe: Color | None = None  # colour of its stripes
+    stripes: float = 0.0
+
+
+class _Frame(NamedTuple):
+    """Directions that belong to the body."""
+
+    front: Float[Array, "T 3"]
+    right: Float[Array, "T 3"]
+    up: Float[Array, "T 3"]  # from neck to head
+
+
 def body_parts(look: Look, motion: Motion, tail: Float[Array, "T M 3"]) -> Parts:
     """The dancer's capsules for every frame.
 
@@ -94,73 +116,84 @@ def body_parts(look: Look, motion: Motion, tail: Float[Array, "T M 3"]) -> Parts
         motion: joints and heading.
         tail: points of the swinging ponytail or scarf.
     """
-    joints = motion.joints
-    front = np.stack([np.sin(motion.yaw), np.zeros_like(motion.yaw), np.cos(motion.yaw)], axis=1)
-    right = np.stack([np.cos(motion.yaw), np.zeros_like(motion.yaw), -np.sin(motion.yaw)], axis=1)
-    rows: list[tuple[Array, Array, float, float, Color, Color, float, float]] = []
-
-    def add(
-        start: Array, end: Array, radii: tuple[float, float], color: Color, *,
-        stripe: Color | None = None, stripes: float = 0, nearer: float = 0.0,
-    ) -> None:  # fmt: skip
-        rows.append((start, end, *radii, color, stripe or color, stripes, nearer))
-
-    neck, head, pelvis = (joints[:, JOINT[name]] for name in ("neck", "head", "pelvis"))
-    sleeve = look.top if look.long_sleeves else look.skin
-    leg = look.bottom if look.legwear == "trousers" else look.skin
-    thigh = look.skin if look.legwear == "skirt" else look.bottom
-    stripes = 3.0 if look.stripe != look.top else 0.0
-    shoulders = []
-    for side in ("left", "right"):
-        shoulder, elbow, wrist, hip, knee, ankle, toe = (
-            joints[:, JOINT[f"{side}_{name}"]] for name in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "toe")
-        )
-        shoulders.append(shoulder)
-        add(hip, knee, (0.068, 0.048), thigh, nearer=-0.01)
-        add(knee, ankle, (0.046, 0.034), leg, nearer=-0.01)
-        add(ankle - 0.012 * front, toe, (0.034, 0.024), look.shoes)
-        inner = shoulder + 0.2 * (neck - shoulder) - np.array([0, 0.03, 0])
-        add(inner, hip + 0.25 * (pelvis - hip), (0.062, 0.058), look.top, stripe=look.stripe, stripes=stripes)
-        add(shoulder, elbow, (0.042, 0.034), look.top if look.long_sleeves else look.skin, nearer=0.015)
-        if not look.long_sleeves:
-            add(shoulder, shoulder + 0.45 * (elbow - shoulder), (0.05, 0.044), look.top, nearer=0.02)
-        add(elbow, wrist, (0.034, 0.026), sleeve, nearer=0.02)
-        hand = wrist + 0.15 * (wrist - elbow)
-        add(wrist, hand, (0.027, 0.026), look.skin, nearer=0.021)
-    left, right_shoulder = shoulders
-    add(left - np.array([0, 0.012, 0]), right_shoulder - np.array([0, 0.012, 0]), (0.04, 0.04), look.top)
-    hips = [joints[:, JOINT[f"{side}_hip"]] for side in ("left", "right")]
-    add(hips[0], hips[1], (0.066, 0.066), look.bottom, nearer=0.012)
-    if look.legwear == "skirt":
-        knees = (joints[:, JOINT["left_knee"]] + joints[:, JOINT["right_knee"]]) / 2
-        add(pelvis + np.array([0, 0.03, 0]), pelvis + 0.62 * (knees - pelvis), (0.075, 0.135), look.bottom, nearer=0.07)
-    up = unit_vector(head - neck)
-    add(neck - 0.02 * up, neck + 0.35 * (head - neck), (0.032, 0.03), look.skin, nearer=-0.02)
-    add(head - 0.012 * up, head + 0.02 * up, (0.058, 0.062), look.skin)
-    add(head + 0.03 * up - 0.03 * front, head - 0.01 * up - 0.035 * front, (0.066, 0.06), look.hair, nearer=-0.004)
-    add(head + 0.062 * up + 0.005 * front, head + 0.05 * up - 0.02 * front, (0.035, 0.05), look.hair, nearer=0.012)
-    eye = (0.12, 0.09, 0.08)
-    for side_sign in (-1, 1):
-        spot = head + 0.05 * front + side_sign * 0.024 * right + 0.002 * up
-        add(spot, spot, (0.009, 0.009), eye, nearer=0.005)
-    taper = np.linspace(0.036, 0.018, HAIR_SEGMENTS + 1)
-    for index in range(HAIR_SEGMENTS):
-        radii = (float(taper[index]), float(taper[index + 1]))
-        add(tail[:, index], tail[:, index + 1], radii, look.tail, nearer=-0.01)
-    if look.scarf:
-        add(neck + 0.2 * (head - neck) - 0.02 * front, neck + 0.2 * (head - neck) + 0.02 * front, (0.042, 0.042),
-            look.tail, nearer=0.01)  # fmt: skip
-
-    start, end, start_radius, end_radius, color, stripe, count, nearer = zip(*rows, strict=True)
+    joints = {name: motion.joints[:, number] for name, number in JOINT.items()}
+    sine, cosine, zero = np.sin(motion.yaw), np.cos(motion.yaw), np.zeros_like(motion.yaw)
+    frame = _Frame(
+        front=np.stack([sine, zero, cosine], axis=1),
+        right=np.stack([cosine, zero, -sine], axis=1),
+        up=unit_vector(joints["head"] - joints["neck"]),
+    )
+    capsules = [
+        *(capsule for side in ("left", "right") for capsule in _side(look, joints, frame, side)),
+        *_trunk(look, joints),
+        *_head(look, joints, frame),
+        *_tail(look, joints, frame, tail),
+    ]
+    start, end, radii, color, nearer, stripe, stripes = zip(*capsules, strict=True)
     starts, ends = np.stack(start, axis=1), np.stack(end, axis=1)
-    height = look.body.height
+    start_radius, end_radius = (look.body.height * np.array(values) for values in zip(*radii, strict=True))
     return Parts(
-        start=starts, end=ends,
-        start_radius=np.array(start_radius) * height, end_radius=np.array(end_radius) * height,
-        color=np.array(color, dtype=np.float32), stripe=np.array(stripe, dtype=np.float32),
-        stripes=np.array(count, dtype=np.float32),
+        start=starts, end=ends, start_radius=start_radius, end_radius=end_radius,
+        color=np.array(color, dtype=np.float32),
+        stripe=np.array([second or first for first, second in zip(color, stripe, strict=True)], dtype=np.float32),
+        stripes=np.array(stripes, dtype=np.float32),
         depth=(starts[..., 2] + ends[..., 2]) / 2 + np.array(nearer),
     )  # fmt: skip
+
+
+def _side(look: Look, joints: dict[str, Array], frame: _Frame, side: str) -> Iterator[_Capsule]:
+    """Leg, half of the torso, and arm of one side."""
+    shoulder, elbow, wrist, hip, knee, ankle, toe = (
+        joints[f"{side}_{name}"] for name in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "toe")
+    )
+    sleeve = look.top if look.long_sleeves else look.skin
+    yield _Capsule(hip, knee, (0.068, 0.048), look.skin if look.legwear == "skirt" else look.bottom, -0.01)
+    yield _Capsule(knee, ankle, (0.046, 0.034), look.bottom if look.legwear == "trousers" else look.skin, -0.01)
+    yield _Capsule(ankle - 0.012 * frame.front, toe, (0.034, 0.024), look.shoes)
+    inner = shoulder + 0.2 * (joints["neck"] - shoulder) - np.array([0, 0.03, 0])
+    waist = hip + 0.25 * (joints["pelvis"] - hip)
+    stripes = 3.0 if look.stripe != look.top else 0.0
+    yield _Capsule(inner, waist, (0.062, 0.058), look.top, stripe=look.stripe, stripes=stripes)
+    yield _Capsule(shoulder, elbow, (0.042, 0.034), sleeve, 0.015)
+    if not look.long_sleeves:
+        yield _Capsule(shoulder, shoulder + 0.45 * (elbow - shoulder), (0.05, 0.044), look.top, 0.02)
+    yield _Capsule(elbow, wrist, (0.034, 0.026), sleeve, 0.02)
+    yield _Capsule(wrist, wrist + 0.15 * (wrist - elbow), (0.027, 0.026), look.skin, 0.021)
+
+
+def _trunk(look: Look, joints: dict[str, Array]) -> Iterator[_Capsule]:
+    """Shoulders, hips, and a skirt where one is worn."""
+    drop = np.array([0, 0.012, 0])
+    yield _Capsule(joints["left_shoulder"] - drop, joints["right_shoulder"] - drop, (0.04, 0.04), look.top)
+    yield _Capsule(joints["left_hip"], joints["right_hip"], (0.066, 0.066), look.bottom, 0.012)
+    if look.legwear == "skirt":
+        pelvis, knees = joints["pelvis"], (joints["left_knee"] + joints["right_knee"]) / 2
+        hem = pelvis + 0.62 * (knees - pelvis)
+        yield _Capsule(pelvis + np.array([0, 0.03, 0]), hem, (0.075, 0.135), look.bottom, 0.07)
+
+
+def _head(look: Look, joints: dict[str, Array], frame: _Frame) -> Iterator[_Capsule]:
+    """Neck, face, hair and eyes."""
+    neck, head = joints["neck"], joints["head"]
+    front, right, up = frame
+    yield _Capsule(neck - 0.02 * up, neck + 0.35 * (head - neck), (0.032, 0.03), look.skin, -0.02)
+    yield _Capsule(head - 0.012 * up, head + 0.02 * up, (0.058, 0.062), look.skin)
+    back, crown = head + 0.03 * up - 0.03 * front, head + 0.062 * up + 0.005 * front
+    yield _Capsule(back, head - 0.01 * up - 0.035 * front, (0.066, 0.06), look.hair, -0.004)
+    yield _Capsule(crown, head + 0.05 * up - 0.02 * front, (0.035, 0.05), look.hair, 0.012)
+    for side in (-1, 1):
+        eye = head + 0.05 * front + side * 0.024 * right + 0.002 * up
+        yield _Capsule(eye, eye, (0.009, 0.009), _EYE, 0.005)
+
+
+def _tail(look: Look, joints: dict[str, Array], frame: _Frame, tail: Array) -> Iterator[_Capsule]:
+    """The swinging ponytail, or the scarf and its knot."""
+    radii = np.linspace(0.036, 0.018, HAIR_SEGMENTS + 1).tolist()
+    for index in range(HAIR_SEGMENTS):
+        yield _Capsule(tail[:, index], tail[:, index + 1], (radii[index], radii[index + 1]), look.tail, -0.01)
+    if look.scarf:
+        knot, half = joints["neck"] + 0.2 * (joints["head"] - joints["neck"]), 0.02 * frame.front
+        yield _Capsule(knot - half, knot + half, (0.042, 0.042), look.tail, 0.01)
 
 
 def _cloth(rng: np.random.Generator, hue: float) -> Color:
