@@ -79,7 +79,7 @@ def test_the_lab_recipe_in_every_number():
     assert (cfg.data.batch_size, cfg.data.clip_length, cfg.data.random_start) == (2, 16, False)
     assert (cfg.data.height, cfg.data.width, cfg.data.val_frames, cfg.context_frames) == (32, 64, 630, 1)
     assert (cfg.validation.z, cfg.gradient) == ("sample", "full")
-    model = assembly.build_model(cfg, assembly.build(cfg.data).shape)
+    model = assembly.build_model(cfg, assembly.build_data(assembly.to_plain(cfg)["data"]).shape)
     assert isinstance(model, LabCVAE)
     assert model.latent_shape == (12, 32, 64)
     assert sum(value.numel() for value in model.parameters()) == 1_585_620

@@ -1,5 +1,6 @@
 """From a configuration to objects: the only place that instantiates what YAML files name."""
 
+import inspect
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from vidpred.training.guard import StepGuard
 from vidpred.training.module import Law, VideoPrediction
 from vidpred.types import FrameShape
 
-__all__ = ["Run", "build", "build_model", "build_run", "compose", "data_of", "load_predictor"]
+__all__ = ["Run", "build", "build_data", "build_model", "build_run", "compose", "data_of", "load_predictor"]
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def build_run(cfg: DictConfig) -> Run:
     kl_anneal: Law = build(cfg.kl_anneal)
     teacher_forcing: Schedule = build(cfg.teacher_forcing)
     objective: Objective = build(cfg.objective)
-    data: ClipDataModule = build(cfg.data)
+    data = build_data(to_plain(cfg)["data"])
     if not 1 <= cfg.context_frames < data.clip_length:
         raise ValueError(f"context_frames must be at least 1 and below data.clip_length={data.clip_length}, "
                          f"got {cfg.context_frames}")  # fmt: skip
@@ -108,6 +109,20 @@ def build_run(cfg: DictConfig) -> Run:
     return Run(data, module, trainer)
 
 
+def build_data(options: dict[str, Any]) -> ClipDataModule:
+    """The data module of plain options: those that it takes itself go to it, the others to the source.
+
+    Raises:
+        ValueError: for what the options cannot mean, with the reason.
+    """
+    own = inspect.signature(ClipDataModule).parameters
+    loader = {name: value for name, value in options.items() if name in own}
+    source = {name: value for name, value in options.items() if name not in own}
+    target = f"{ClipDataModule.__module__}.{ClipDataModule.__qualname__}"
+    data: ClipDataModule = build(OmegaConf.create({"_target_": target, **loader}), source=build(OmegaConf.create(source)))
+    return data
+
+
 def build_model(cfg: DictConfig, shape: FrameShape) -> Model:
     """The networks of a configuration, for frames of a shape."""
     model: Model = build(cfg.model, shape=shape, prior=build(cfg.prior))
@@ -135,7 +150,7 @@ def load_predictor(path: str | Path, *, device: str = "auto") -> Predictor:
 
 def data_of(predictor: Predictor) -> ClipDataModule:
     """The data that a model was trained on, drawn or packed where it is missing."""
-    data: ClipDataModule = build(OmegaConf.create(predictor.config["data"]))
+    data = build_data(predictor.config["data"])
     data.prepare_data()
     return data
 

@@ -11,9 +11,8 @@ if TYPE_CHECKING:
 
 def main(cfg: "DictConfig") -> str:
     """Write the film of pose, prediction and, where it is known, truth; its path."""
-    import torch
-
     from vidpred.assembly import data_of, load_predictor
+    from vidpred.data.clips import whole_sequence
     from vidpred.data.pictures import read_folder, read_picture
     from vidpred.runfolder import RunFolder, home_of
     from vidpred.viz.films import encode_gif, side_by_side, to_pixels
@@ -26,9 +25,9 @@ def main(cfg: "DictConfig") -> str:
     predictor = load_predictor(Path(cfg.ckpt), device=cfg.device)
     known, shape = predictor.context_frames, predictor.model.shape
     if cfg.image is None:
-        store = data_of(predictor).store(cfg.split)
-        frames, poses = (torch.from_numpy(array) for array in store.sequence(cfg.clip))
-        truth = {"truth": to_pixels(frames[known:].float() / 255)}
+        data = data_of(predictor)
+        frames, poses = whole_sequence(data.store(cfg.split), data.poses, cfg.clip)
+        truth = {"truth": to_pixels(frames[known:].float() / 255)} if len(frames) == len(poses) else {}
     else:
         frames, truth = read_picture(Path(cfg.image), (shape.height, shape.width))[None], {}
         poses = read_folder(Path(cfg.poses), (shape.height, shape.width))

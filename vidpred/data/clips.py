@@ -4,20 +4,24 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Shaped
-from numpy import ndarray as Array
+from jaxtyping import UInt8
+from torch import Tensor
 from torch.utils.data import Dataset
 
+from vidpred.data.augmentation import UNCHANGED, Change, recolor
+from vidpred.data.posing import PoseInput
 from vidpred.data.store import Store
 from vidpred.types import Clip
 
 
 class Window(NamedTuple):
-    """Where a clip lies: ``length`` frames of a sequence from ``start`` on."""
+    """Where a clip lies: every ``step``-th frame of a sequence from ``start`` on, ``length`` of them."""
 
     sequence: int
     start: int
     length: int
+    step: int = 1
+    change: Change = UNCHANGED
 
 
 class Clips(Dataset[Clip]):
@@ -25,10 +29,11 @@ class Clips(Dataset[Clip]):
 
     Args:
         store: the sequences.
+        poses: which pose maps go with the frames.
     """
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self, store: Store, poses: PoseInput) -> None:
+        self.store, self.poses = store, poses
 
     def __len__(self) -> int:
         return len(self.store.sequences)
@@ -36,16 +41,33 @@ class Clips(Dataset[Clip]):
     def __getitems__(self, windows: list[Window]) -> Clip:
         """Read a batch of windows of equal length."""
         return Clip(
-            frames=self._read(self.store.frames, windows),
-            poses=self._read(self.store.poses, windows),
+            frames=torch.stack([self._read_frames(window) for window in windows]),
+            poses=torch.stack([self._read_poses(window) for window in windows]),
             sequence=torch.tensor([window.sequence for window in windows]),
             start=torch.tensor([window.start for window in windows]),
         )
 
-    def _read(self, array: Shaped[Array, "N ..."], windows: list[Window]) -> torch.Tensor:
-        rows = [self.store.sequences[window.sequence].first + window.start for window in windows]
-        cut = [array[row : row + window.length] for row, window in zip(rows, windows, strict=True)]
-        return torch.from_numpy(np.stack(cut))
+    def _read_frames(self, window: Window) -> UInt8[Tensor, "T C H W"]:
+        frames = torch.from_numpy(np.array(self.store.frames[self._rows(window)]))
+        return recolor(frames.flip(-1) if window.change.flip else frames, window.change)
+
+    def _read_poses(self, window: Window) -> UInt8[Tensor, "T P H W"]:
+        return torch.from_numpy(self.poses.read(self.store, self._rows(window), flip=window.change.flip))
+
+    def _rows(self, window: Window) -> slice:
+        first = self.store.sequences[window.sequence].first + window.start
+        return slice(first, first + (window.length - 1) * window.step + 1, window.step)
+
+
+def whole_sequence(store: Store, poses: PoseInput, number: int) -> tuple[UInt8[Tensor, "K C H W"], UInt8[Tensor, "T P H W"]]:
+    """All frames that a sequence has, and all of its pose maps, which may be more.
+
+    Raises:
+        StoreError: if there is no such sequence.
+    """
+    info = store.info(number)
+    frames = torch.from_numpy(np.array(store.frames[info.first : info.first + info.known]))
+    return frames, torch.from_numpy(poses.read(store, slice(info.first, info.first + info.length)))
 
 
 def keep_batch(clip: Any) -> Any:

@@ -6,7 +6,9 @@ import torch
 from lightning import LightningDataModule, Trainer
 from torch.utils.data import DataLoader
 
+from vidpred.data.augmentation import Augmentation
 from vidpred.data.clips import Clips, keep_batch
+from vidpred.data.posing import PoseInput
 from vidpred.data.sampler import ClipBatchSampler, SequenceBatchSampler
 from vidpred.data.source import Source, Split
 from vidpred.data.store import Store
@@ -18,13 +20,18 @@ class ClipDataModule(LightningDataModule):
 
     Args:
         source: the sequences.
+        poses: which pose maps the model sees.
         clip_length: T, frames of a training clip, context included.
         batch_size: B, training clips a process gets in a batch.
         clips_per_epoch: training clips in an epoch, over all processes; None is every window once.
         random_start: shift the windows of every pass by a random offset.
+        clip_stride: frames from the start of one window to the next; None cuts without overlap.
+        frame_step: take every so many-th frame of a sequence, for training and evaluation.
+        fraction: share of the training windows that is used, spread evenly over all.
+        augmentation: draws a change for every training clip; None is none.
         eval_batch_size: clips rolled out together in validation and test.
-        val_clips: validation clips, spread evenly over all; None is all.
-        val_frames: frames of a validation clip; None is whole clips.
+        eval_clips: clips of validation and test, spread evenly over all; None is all.
+        eval_frames: frames of such a clip; None is whole clips.
         num_workers: loader processes; packed clips need none.
         seed: of the order of clips.
 
@@ -36,13 +43,18 @@ class ClipDataModule(LightningDataModule):
         self,
         source: Source,
         *,
+        poses: PoseInput,
         clip_length: int,
         batch_size: int,
         clips_per_epoch: int | None = None,
         random_start: bool = True,
+        clip_stride: int | None = None,
+        frame_step: int = 1,
+        fraction: float = 1.0,
+        augmentation: Augmentation | None = None,
         eval_batch_size: int = 16,
-        val_clips: int | None = None,
-        val_frames: int | None = None,
+        eval_clips: int | None = None,
+        eval_frames: int | None = None,
         num_workers: int = 0,
         seed: int = 0,
     ) -> None:
@@ -54,9 +66,16 @@ class ClipDataModule(LightningDataModule):
                 f"data.batch_size and data.eval_batch_size must be >= 1 and data.num_workers >= 0, "
                 f"got {batch_size}, {eval_batch_size}, {num_workers}"
             )
-        self.source, self.clip_length, self.batch_size = source, clip_length, batch_size
+        self.source, self.poses, self.clip_length, self.batch_size = source, poses, clip_length, batch_size
         self.clips_per_epoch, self.random_start = clips_per_epoch, random_start
-        self.eval_batch_size, self.val_clips, self.val_frames = eval_batch_size, val_clips, val_frames
+        self.clip_stride, self.frame_step, self.fraction = clip_stride, frame_step, fraction
+        self.augmentation = augmentation
+        if augmentation is not None and augmentation.flip and poses.uses_images(source.content.pose_channels > 0):
+            raise ValueError(
+                "data.augment.flip must exchange left and right limbs, which pose images do not tell apart: "
+                "use pose_map=limbs or heatmaps (with keypoints), or data.augment.flip=0"
+            )
+        self.eval_batch_size, self.eval_clips, self.eval_frames = eval_batch_size, eval_clips, eval_frames
         self.num_workers, self.seed = num_workers, seed
         self._stores: dict[Split, Store] = {}
         self._batches: int | None = None
@@ -64,7 +83,13 @@ class ClipDataModule(LightningDataModule):
     @property
     def shape(self) -> FrameShape:
         """Channels and size of frames and pose maps."""
-        return self.source.shape
+        content = self.source.content
+        return FrameShape(content.channels, self.poses.channels(content), content.height, content.width)
+
+    @property
+    def fps(self) -> float:
+        """Frames a second of a clip, frames that are skipped not counted."""
+        return float(self.store("val").about["fps"]) / self.frame_step
 
     def prepare_data(self) -> None:
         """Generate or pack what is missing."""
@@ -76,6 +101,10 @@ class ClipDataModule(LightningDataModule):
             self._stores[split] = self.source.open(split)
         return self._stores[split]
 
+    def clips(self, split: Split) -> Clips:
+        """Reads windows of a split."""
+        return Clips(self.store(split), self.poses)
+
     def train_sampler(self, *, rank: int = 0, world_size: int = 1) -> ClipBatchSampler:
         """The order of training clips."""
         return ClipBatchSampler(
@@ -85,6 +114,10 @@ class ClipDataModule(LightningDataModule):
             seed=self.seed,
             clips_per_epoch=self.clips_per_epoch,
             random_start=self.random_start,
+            stride=self.clip_stride,
+            frame_step=self.frame_step,
+            fraction=self.fraction,
+            augmentation=self.augmentation,
             rank=rank,
             world_size=world_size,
         )
@@ -94,8 +127,9 @@ class ClipDataModule(LightningDataModule):
         return SequenceBatchSampler(
             self.store(split).lengths,
             batch_size=self.eval_batch_size,
-            max_sequences=self.val_clips,
-            max_length=self.val_frames,
+            max_sequences=self.eval_clips,
+            max_length=self.eval_frames,
+            frame_step=self.frame_step,
             rank=rank,
             world_size=world_size,
         )
@@ -133,7 +167,7 @@ class ClipDataModule(LightningDataModule):
 
     def _loader(self, split: Split, sampler: ClipBatchSampler | SequenceBatchSampler) -> "DataLoader[Clip]":
         return DataLoader(
-            Clips(self.store(split)),
+            self.clips(split),
             batch_sampler=sampler,
             collate_fn=keep_batch,
             num_workers=self.num_workers if split == "train" else 0,

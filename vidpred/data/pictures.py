@@ -1,16 +1,23 @@
 """Pictures from files, at the size of a model's frames."""
 
 import re
+import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import torch
 from einops import rearrange
 from jaxtyping import UInt8
+from numpy import ndarray as Array
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif"}
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"})
+
+
+class PictureError(ValueError):
+    """A file is no picture that can be read."""
 
 
 def read_picture(path: Path, size: tuple[int, int]) -> UInt8[Tensor, "3 H W"]:
@@ -21,31 +28,58 @@ def read_picture(path: Path, size: tuple[int, int]) -> UInt8[Tensor, "3 H W"]:
         size: height and width of the result.
 
     Raises:
-        ValueError: if the file is missing or no picture.
+        PictureError: if the file is missing or no picture.
+    """
+    return torch.from_numpy(decode(path, size)[0])
+
+
+def decode(path: Path, size: tuple[int, int]) -> tuple[UInt8[Array, "3 H W"], tuple[int, int]]:
+    """The pixels of a picture at a size (height, width), and the size that it has in its file.
+
+    Raises:
+        PictureError: if the file is missing, damaged, no picture, or far too large to be one.
     """
     try:
-        with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-            pixels = np.asarray(upright.resize((size[1], size[0]), Image.Resampling.LANCZOS))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                upright = ImageOps.exif_transpose(image).convert("RGB")
+        pixels = np.asarray(upright.resize((size[1], size[0]), Image.Resampling.LANCZOS))
     except FileNotFoundError:
-        raise ValueError(f"there is no picture {path}") from None
-    except (UnidentifiedImageError, OSError) as error:
-        raise ValueError(f"{path} cannot be read as a picture: {error}") from None
-    return rearrange(torch.from_numpy(pixels.copy()), "h w c -> c h w")
+        raise PictureError(f"there is no picture {path}") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        limit = (Image.MAX_IMAGE_PIXELS or 0) / 1e6
+        raise PictureError(f"{path} claims to hold more than {limit:.0f} million pixels; scale it down first") from None
+    except PermissionError:
+        raise PictureError(f"{path} may not be read; check its permissions") from None
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise PictureError(f"{path} cannot be read as a picture ({_one_line(error)}); replace it") from None
+    return rearrange(pixels, "h w c -> c h w"), (upright.height, upright.width)
 
 
 def read_folder(path: Path, size: tuple[int, int]) -> UInt8[Tensor, "T 3 H W"]:
     """Read all pictures of a folder, in the order of the last number in their names.
 
     Raises:
-        ValueError: if there is no picture in it.
+        PictureError: if there is no picture in it.
     """
-    files = [file for file in path.glob("*") if file.suffix.lower() in _SUFFIXES] if path.is_dir() else []
+    files = list_pictures(path.iterdir()) if path.is_dir() else []
     if not files:
-        raise ValueError(f"{path} is no folder with pictures")
-    return torch.stack([read_picture(file, size) for file in sorted(files, key=_number)])
+        raise PictureError(f"{path} is no folder with pictures")
+    return torch.stack([read_picture(file, size) for file in files])
 
 
-def _number(file: Path) -> tuple[int, str]:
+def list_pictures(files: Iterable[Path]) -> list[Path]:
+    """The pictures among files, in the order of the last number in their names, then of the names."""
+    found = [file for file in files if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")]
+    return sorted(found, key=lambda file: (-1 if (number := picture_number(file)) is None else number, file.name))
+
+
+def picture_number(file: Path) -> int | None:
+    """The last number in a file's name, which orders it: 630 for ``frame000630.png``."""
     numbers = re.findall(r"\d+", file.stem)
-    return (int(numbers[-1]) if numbers else -1, file.name)
+    return int(numbers[-1]) if numbers else None
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200]

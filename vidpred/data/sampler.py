@@ -9,19 +9,24 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from torch.utils.data import Sampler
 
+from vidpred.data.augmentation import Augmentation
 from vidpred.data.clips import Window
 
 
 class ClipBatchSampler(Sampler[list[Window]]):
     """Batches of random windows for training.
 
-    Every sequence of at least ``length`` frames is cut into as many windows as fit without overlap; a random offset,
-    drawn per pass and sequence, shifts them all. A pass visits all windows in random order; an epoch is the next
-    ``clips_per_epoch`` of them.
+    Every sequence is cut into as many windows as fit; a random offset, drawn per pass and sequence, shifts them all.
+    A pass visits all windows in random order; an epoch is the next ``clips_per_epoch`` of them.
 
     Args:
         lengths: number of frames of every sequence.
         length: frames of a clip, T.
+        stride: frames from the start of one window to the next; None cuts without overlap.
+        frame_step: take every so many-th frame of a sequence.
+        fraction: share of the windows that is used, spread evenly over all; below 1 they are not shifted, so that
+            the frames between them are never seen.
+        augmentation: draws a change for every clip; None is none.
         batch_size: clips a process gets in a batch.
         seed: of order and offsets.
         clips_per_epoch: windows in an epoch, over all processes; None is one pass.
@@ -42,17 +47,32 @@ class ClipBatchSampler(Sampler[list[Window]]):
         seed: int,
         clips_per_epoch: int | None = None,
         random_start: bool = True,
+        stride: int | None = None,
+        frame_step: int = 1,
+        fraction: float = 1.0,
+        augmentation: Augmentation | None = None,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
         self.sampler = self  # Lightning looks here for set_epoch
-        counts = [frames // length for frames in lengths]
-        self._pass_size = sum(counts)
-        if not self._pass_size:
+        if frame_step < 1 or (stride is not None and stride < 1) or not 0 < fraction <= 1:
+            raise ValueError(f"data.frame_step and data.clip_stride must be >= 1 and data.fraction in (0, 1], "
+                             f"got {frame_step}, {stride}, {fraction}")  # fmt: skip
+        self._length, self._frame_step = length, frame_step
+        self._span = (length - 1) * frame_step + 1
+        self._stride = stride or self._span
+        self._lengths = list(lengths)
+        self._counts = [max(0, (frames - self._span) // self._stride + 1) for frames in lengths]
+        total = sum(self._counts)
+        if not total:
             longest = max(lengths, default=0)
-            raise ValueError(f"a clip of {length} frames is longer than every sequence; the longest has {longest}")
-        self._lengths, self._counts = list(lengths), counts
-        self._length, self._seed, self._random_start = length, seed, random_start
+            raise ValueError(f"a clip of {length} frames{f', every {frame_step}th,' if frame_step > 1 else ''} is longer "
+                             f"than every sequence: it spans {self._span}, the longest has {longest}; "
+                             f"lower data.clip_length")  # fmt: skip
+        self._pass_size = max(1, round(total * fraction))
+        self._kept = [index * total // self._pass_size for index in range(self._pass_size)]
+        self._seed, self._random_start = seed, random_start and fraction == 1
+        self._augmentation = augmentation
         self._batch_size, self._rank, self._world_size = batch_size, rank, world_size
         self._clips = clips_per_epoch or self._pass_size
         if len(self) < 1:
@@ -93,11 +113,14 @@ class ClipBatchSampler(Sampler[list[Window]]):
             rng = np.random.default_rng([self._seed, number])
             windows = []
             for sequence, (frames, count) in enumerate(zip(self._lengths, self._counts, strict=True)):
-                slack = frames - count * self._length
+                slack = frames - (count - 1) * self._stride - self._span
                 offset = int(rng.integers(slack + 1)) if self._random_start and count else 0
-                windows += [Window(sequence, offset + index * self._length, self._length) for index in range(count)]
-            order = rng.permutation(len(windows))
-            self._cached = (number, [windows[index] for index in order])
+                starts = range(offset, offset + count * self._stride, self._stride)
+                windows += [Window(sequence, start, self._length, self._frame_step) for start in starts]
+            chosen = [windows[self._kept[index]] for index in rng.permutation(self._pass_size)]
+            if self._augmentation is not None:
+                chosen = [window._replace(change=self._augmentation.draw(rng)) for window in chosen]
+            self._cached = (number, chosen)
         return self._cached[1]
 
 
@@ -109,6 +132,7 @@ class SequenceBatchSampler(Sampler[list[Window]]):
         batch_size: clips in a batch; sequences of different lengths are not mixed in one.
         max_sequences: use at most that many, spread evenly over all; None is all.
         max_length: cut longer sequences to their first so many frames; None keeps them whole.
+        frame_step: take every so many-th frame of a sequence.
         rank: of this process.
         world_size: number of processes.
     """
@@ -120,12 +144,14 @@ class SequenceBatchSampler(Sampler[list[Window]]):
         batch_size: int,
         max_sequences: int | None = None,
         max_length: int | None = None,
+        frame_step: int = 1,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
         count = min(len(lengths), max_sequences or len(lengths))
         chosen = [index * len(lengths) // count for index in range(count)]
-        self.windows = [Window(index, 0, min(lengths[index], max_length or lengths[index])) for index in chosen]
+        frames = {index: (lengths[index] - 1) // frame_step + 1 for index in chosen}
+        self.windows = [Window(index, 0, min(frames[index], max_length or frames[index]), frame_step) for index in chosen]
         batches: list[list[Window]] = []
         for window in self.windows[rank::world_size]:
             if batches and len(batches[-1]) < batch_size and batches[-1][0].length == window.length:

@@ -1,14 +1,25 @@
 """What a data set offers to the data module."""
 
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, get_args, runtime_checkable
 
 from jaxtyping import Float
 from numpy import ndarray as Array
 
 from vidpred.data.store import Store
-from vidpred.types import FrameShape
+from vidpred.pose.skeletons import Skeleton
 
 Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+
+
+class Content(NamedTuple):
+    """What the sequences of a source hold."""
+
+    channels: int  # C, of a frame
+    height: int  # H
+    width: int  # W
+    pose_channels: int  # P of the pose images; 0 where there are none
+    skeleton: Skeleton | None  # of the keypoints; None where there are none
 
 
 @runtime_checkable
@@ -16,8 +27,8 @@ class Source(Protocol):
     """Sequences of frames and poses in splits."""
 
     @property
-    def shape(self) -> FrameShape:
-        """Channels and size of frames and pose maps, known before anything is read."""
+    def content(self) -> Content:
+        """Sizes and kinds, known before anything is packed."""
 
     @property
     def fingerprint(self) -> str:

@@ -23,6 +23,7 @@ from torch.nn import functional
 
 from vidpred.data.clips import Window
 from vidpred.data.datamodule import ClipDataModule
+from vidpred.data.posing import PoseInput
 from vidpred.data.source import Split
 from vidpred.data.store import Store
 from vidpred.metrics import psnr
@@ -44,15 +45,15 @@ def score_baselines(
     """
     store, train = data.store(split), data.store("train")
     rows = np.linspace(0, len(train.frames) - 1, min(_BANK, len(train.frames))).round().astype(int)
-    bank = torch.cat(list(_pool(train, rows)))
+    bank = torch.cat(list(_pool(train, data.poses, rows)))
     mean = _read(train, rows[:: max(1, len(rows) // 512)]).mean(dim=0)
     oracles = data.source.oracles(split, [(window.sequence, window.length) for window in windows])
     scores: dict[str, list[Tensor]] = {}
     for number, window in enumerate(windows):
         first = store.sequences[window.sequence].first + window.start
-        own = np.arange(first, first + window.length)
+        own = first + window.step * np.arange(window.length)
         frames, steps = _read(store, own), window.length - context_frames
-        nearest = _nearest(torch.cat(list(_pool(store, own[context_frames:]))), bank).numpy()
+        nearest = _nearest(torch.cat(list(_pool(store, data.poses, own[context_frames:]))), bank).numpy()
         predictions = {
             "copy_context": frames[context_frames - 1].expand(steps, -1, -1, -1),
             "nearest_pose": _read(train, rows[nearest]),
@@ -72,10 +73,10 @@ def _read(store: Store, rows: Int[np.ndarray, " N"]) -> Float[Tensor, "N C H W"]
     return torch.from_numpy(store.frames[rows]).float() / 255
 
 
-def _pool(store: Store, rows: Int[np.ndarray, " N"]) -> Iterator[Float[Tensor, "n D"]]:
+def _pool(store: Store, poses: PoseInput, rows: Int[np.ndarray, " N"]) -> Iterator[Float[Tensor, "n D"]]:
     """Pose maps at low resolution, as vectors."""
     for part in np.array_split(rows, max(1, len(rows) // 256)):
-        maps = torch.from_numpy(store.poses[part]).float()
+        maps = torch.from_numpy(poses.read(store, part)).float()
         size = (min(_POOLED, maps.shape[2]), min(_POOLED, maps.shape[3]))
         yield rearrange(functional.adaptive_avg_pool2d(maps, size), "n p h w -> n (p h w)")
 

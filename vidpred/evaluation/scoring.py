@@ -7,7 +7,7 @@ from numpy import ndarray as Array
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from vidpred.data.clips import Clips, Window, keep_batch
+from vidpred.data.clips import Window, keep_batch
 from vidpred.data.datamodule import ClipDataModule, to_batch
 from vidpred.data.source import Split
 from vidpred.metrics import psnr
@@ -33,7 +33,7 @@ def score_model(
         The clips, and the PSNR of every predicted frame of each, in dB.
     """
     sampler = data.eval_sampler(split)
-    loader: DataLoader[Clip] = DataLoader(Clips(data.store(split)), batch_sampler=sampler, collate_fn=keep_batch)
+    loader: DataLoader[Clip] = DataLoader(data.clips(split), batch_sampler=sampler, collate_fn=keep_batch)
     scores: list[Tensor] = []
     for clips in loader:
         batch = Batch(*(value.to(predictor.device) for value in to_batch(clips)))

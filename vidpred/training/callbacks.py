@@ -38,13 +38,12 @@ class Recorder(Callback):
 
     Args:
         folder: of the run.
-        fps: of the film.
         clips: validation clips that are shown.
         scale: how many times films and strips are enlarged.
     """
 
-    def __init__(self, folder: RunFolder, *, fps: float = 12.0, clips: int = 2, scale: int = 2) -> None:
-        self.folder, self.fps, self.clips, self.scale = folder, fps, clips, scale
+    def __init__(self, folder: RunFolder, *, clips: int = 2, scale: int = 2) -> None:
+        self.folder, self.clips, self.scale = folder, clips, scale
         self.best = float("-inf")
         self._rows: list[Row] = []
         self._shown: list[Rows] = []
@@ -101,7 +100,7 @@ class Recorder(Callback):
         clips, scores = _as_matrix(pl_module.psnr_per_clip)
         film = np.concatenate([side_by_side(rows, scale=self.scale) for rows in self._shown], axis=2)
         still = np.concatenate([strip(rows, scale=self.scale) for rows in self._shown], axis=0)
-        gif = encode_gif(film, fps=self.fps)
+        gif = encode_gif(film, fps=pl_module.data.fps)
         figure = psnr_figure({"model": scores}, context_frames=pl_module.context_frames)
         for logger in _tensorboards(trainer):
             logger.experiment.add_image("films/strip", still, trainer.global_step, dataformats="HWC")

@@ -219,12 +219,13 @@ class VideoPrediction(LightningModule):
             epoch=trainer.current_epoch,
             epochs=epochs,
             step=trainer.global_step,
-            steps=epochs * math.ceil(self._data.batches_per_epoch / trainer.accumulate_grad_batches),
+            steps=epochs * math.ceil(self.data.batches_per_epoch / trainer.accumulate_grad_batches),
             batch=batches_done(trainer),
         )
 
     @property
-    def _data(self) -> ClipDataModule:
+    def data(self) -> ClipDataModule:
+        """What serves the clips."""
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         assert isinstance(data, ClipDataModule)
         return data

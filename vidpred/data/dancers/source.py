@@ -3,16 +3,11 @@
 import hashlib
 import json
 import logging
-import multiprocessing
-import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -20,14 +15,12 @@ from numpy import ndarray as Array
 
 from vidpred.data.dancers.film import Dancers
 from vidpred.data.dancers.workers import draw_clip, draw_oracle
-from vidpred.data.source import Split
-from vidpred.data.store import Store, StoreError, create_store, open_store
-from vidpred.pose.skeletons import DANCER
-from vidpred.types import FrameShape
+from vidpred.data.draft import Layout, create_store, exclusive, lay_out
+from vidpred.data.parallel import count_cores, map_processes
+from vidpred.data.source import Content, Split
+from vidpred.data.store import Store, StoreError, open_store
+from vidpred.pose.skeletons import DANCER, skeleton_to_dict
 
-_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
-Job = TypeVar("Job")
-Result = TypeVar("Result")
 _log = logging.getLogger(__name__)
 _SOURCES = ("data/dancers/film.py", "data/dancers/choreography.py", "data/dancers/wardrobe.py",
             "data/dancers/room.py", "data/dancers/factors.py", "pose/drawing.py", "pose/skeletons.py")  # fmt: skip
@@ -59,8 +52,8 @@ class DancersSource:
     sizes: dict[Split, SplitSize]
     cache: Path
     futures: int = 32
-    workers: int = 2
-    shape: FrameShape = field(init=False)
+    workers: int = field(default_factory=count_cores)
+    content: Content = field(init=False)
 
     def __post_init__(self) -> None:
         for split, size in self.sizes.items():
@@ -70,7 +63,8 @@ class DancersSource:
                 )
         if self.futures < 1 or self.workers < 1:
             raise ValueError(f"futures and workers must be >= 1, got {self.futures} and {self.workers}")
-        object.__setattr__(self, "shape", FrameShape(3, 3, self.dancers.height, self.dancers.width))
+        content = Content(3, self.dancers.height, self.dancers.width, 3, DANCER)
+        object.__setattr__(self, "content", content)
 
     @property
     def fingerprint(self) -> str:
@@ -83,17 +77,21 @@ class DancersSource:
     def prepare(self) -> None:
         """Draw every split that the cache does not hold whole."""
         for split in self.sizes:
-            path = self._path(split)
-            try:
-                store = open_store(path)
-                store.verify()
-                if store.fingerprint == self.fingerprint:
-                    continue
-                _log.warning("The cache %s is stale; it is drawn again.", path)
-            except StoreError as error:
-                if path.exists():
-                    _log.warning("The cache is damaged (%s); it is drawn again.", error)
-            self._draw(split, path)
+            with exclusive(self._path(split)):
+                if not self._is_drawn(self._path(split)):
+                    self._draw(split)
+
+    def _is_drawn(self, path: Path) -> bool:
+        try:
+            store = open_store(path)
+            store.verify()
+        except StoreError as error:
+            if path.exists():
+                _log.warning("The cache is damaged (%s); it is drawn again.", error)
+            return False
+        if store.fingerprint != self.fingerprint:
+            _log.warning("The cache %s is stale; it is drawn again.", path)
+        return store.fingerprint == self.fingerprint
 
     def open(self, split: Split) -> Store:
         """The packed clips of a split.
@@ -111,7 +109,7 @@ class DancersSource:
             with np.load(file, allow_pickle=False) as arrays:
                 return [arrays[str(number)].astype(np.float32) for number in range(len(clips))]
         jobs = [(self.dancers, split, sequence, frames, self.futures) for sequence, frames in clips]
-        drawn = list(self._map(draw_oracle, jobs, "Drawing the oracle"))
+        drawn = list(map_processes(draw_oracle, jobs, title="Drawing the oracle", workers=self.workers))
         # float16 errs by less than 0.0003 in [0, 1], 70 dB
         kept = {str(number): film.astype(np.float16) for number, film in enumerate(drawn)}
         np.savez(file, allow_pickle=False, **kept)
@@ -120,32 +118,21 @@ class DancersSource:
     def _path(self, split: Split) -> Path:
         return Path(self.cache) / f"dancers-{self.fingerprint}" / split
 
-    def _draw(self, split: Split, path: Path) -> None:
+    def _draw(self, split: Split) -> None:
         size = self.sizes[split]
         height, width = self.dancers.height, self.dancers.width
-        shapes = {"frames": (3, height, width), "poses": (3, height, width), "keypoints": (len(DANCER.joints), 2)}
-        with create_store(
-            path,
-            names=[f"{split}-{index:05d}" for index in range(size.clips)],
-            lengths=[size.frames] * size.clips,
-            shapes=shapes,
+        layout = Layout(
+            sequences=lay_out([f"{split}-{index:05d}" for index in range(size.clips)], [size.frames] * size.clips),
+            shapes={"frames": (3, height, width), "poses": (3, height, width), "keypoints": (len(DANCER.joints), 2)},
             fingerprint=self.fingerprint,
-        ) as folder:
-            jobs = [(self.dancers, folder, split, index, size.frames) for index in range(size.clips)]
-            for _ in self._map(draw_clip, jobs, f"Drawing dancers ({split})"):
-                pass
-
-    def _map(self, function: Callable[[Job], Result], jobs: list[Job], title: str) -> Iterator[Result]:
-        """Results in order, from all workers, behind a progress bar."""
-        from rich.progress import track
-
-        few = len(jobs) < 8 or self.workers == 1
-        if few:
-            yield from map(function, jobs)
-            return
-        context = multiprocessing.get_context("spawn")
-        with _one_thread_each(), ProcessPoolExecutor(self.workers, mp_context=context) as pool:
-            yield from track(pool.map(function, jobs, chunksize=4), description=title, total=len(jobs))
+            about={"fps": self.dancers.fps, "skeleton": skeleton_to_dict(DANCER)},
+        )
+        with create_store(self._path(split), layout) as draft:
+            missing = [index for index in range(size.clips) if not draft.is_done(str(index))]
+            jobs = [(self.dancers, draft.folder, split, index, size.frames) for index in missing]
+            drawn = map_processes(draw_clip, jobs, title=f"Drawing dancers ({split})", workers=self.workers)
+            for index, _ in zip(missing, drawn, strict=True):
+                draft.finish(str(index))
 
 
 @cache
@@ -153,18 +140,3 @@ def _drawing_code() -> bytes:
     """The sources that draw, as they are when first asked for: an edit during a run does not lose it its data."""
     package = resources.files("vidpred")
     return b"".join(package.joinpath(name).read_bytes() for name in _SOURCES)
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Processes that start here compute on one thread: there is one process per core already."""
-    before = {name: os.environ.get(name) for name in _THREADS}
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-import numpy as np
 from jaxtyping import Float
 from numpy import ndarray as Array
 
 from vidpred.data.dancers.film import Dancers
+from vidpred.data.draft import open_array
 
 
 def draw_clip(job: tuple[Dancers, Path, str, int, int]) -> None:
@@ -15,8 +15,7 @@ def draw_clip(job: tuple[Dancers, Path, str, int, int]) -> None:
     film = dancers.film(split, index, frames)
     rows = slice(index * frames, (index + 1) * frames)
     for name in ("frames", "poses", "keypoints"):
-        array = np.load(folder / f"{name}.npy", mmap_mode="r+")
-        array[rows] = getattr(film, name)
+        open_array(folder, name)[rows] = getattr(film, name)
 
 
 def draw_oracle(job: tuple[Dancers, str, int, int, int]) -> Float[Array, "T 3 H W"]:

@@ -1,4 +1,4 @@
-"""The data module of the embedded data, from the options of ``conf/data/dancers.yaml``."""
+"""The embedded data as a source, from the flat options of ``conf/data/dancers.yaml``."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,11 +6,10 @@ from pathlib import Path
 from vidpred.data.dancers.factors import Strengths
 from vidpred.data.dancers.film import Dancers
 from vidpred.data.dancers.source import DancersSource, SplitSize
-from vidpred.data.datamodule import ClipDataModule
 from vidpred.data.source import Split
 
 
-def dancers_data(
+def dancers_source(
     *,
     height: int,
     width: int,
@@ -27,15 +26,8 @@ def dancers_data(
     futures: int,
     drawing_seed: int,
     cache: str,
-    clip_length: int,
-    batch_size: int,
-    clips_per_epoch: int | None,
-    random_start: bool,
-    eval_batch_size: int,
-    num_workers: int,
-    seed: int,
-) -> ClipDataModule:
-    """Build the data module; see ``Dancers``, ``DancersSource`` and ``ClipDataModule`` for the options.
+) -> DancersSource:
+    """Build the source; see ``Dancers`` and ``DancersSource`` for the options.
 
     Raises:
         ValueError: for an option out of its range.
@@ -54,13 +46,4 @@ def dancers_data(
         "val": SplitSize(val_clips, val_frames),
         "test": SplitSize(test_clips, test_frames),
     }
-    return ClipDataModule(
-        DancersSource(dancers=dancers, sizes=sizes, cache=Path(cache).expanduser(), futures=futures),
-        clip_length=clip_length,
-        batch_size=batch_size,
-        clips_per_epoch=clips_per_epoch,
-        random_start=random_start,
-        eval_batch_size=eval_batch_size,
-        num_workers=num_workers,
-        seed=seed,
-    )
+    return DancersSource(dancers=dancers, sizes=sizes, cache=Path(cache).expanduser(), futures=futures)
