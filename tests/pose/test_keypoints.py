@@ -88,13 +88,13 @@ def test_openpose_frames_follow_their_numbers(tmp_path):
 
 
 def test_the_largest_person_is_followed_unless_the_first_is_asked_for(tmp_path):
-    small = [(10, 10, 1), (20, 20, 1), (0, 0, 0)]  # a missing joint at the origin does not make it large
+    small = [(90, 90, 1), (99, 99, 1), (0, 0, 0)]  # a missing joint at the origin does not make it large
     large = [(100, 100, 0.5), (130, 160, 0.5), (120, 120, 0.5)]
     nobody = [(0, 0, 0)] * 3
     folder = write_openpose(tmp_path / "o", [[small, large, nobody], [large, small], [nobody, small]])
-    np.testing.assert_array_equal(read_keypoints(folder)[:, 0, 0], [100, 100, 10])
+    np.testing.assert_array_equal(read_keypoints(folder)[:, 0, 0], [100, 100, 90])
     first = read_keypoints(folder, person="first")
-    np.testing.assert_array_equal(first[:2, 0, 0], [10, 100])
+    np.testing.assert_array_equal(first[:2, 0, 0], [90, 100])
     np.testing.assert_array_equal(present(first), [[True, True, False], [True] * 3, [False] * 3])
 
 
