@@ -12,6 +12,7 @@ from vidpred import assembly
 from vidpred.data.dancers.film import Dancers
 from vidpred.data.dancers.source import DancersSource, SplitSize
 from vidpred.data.datamodule import ClipDataModule
+from vidpred.data.posing import PoseInput
 from vidpred.networks import CVAE, LabCVAE, LearnedPrior, Model, StandardPrior
 from vidpred.types import FrameShape
 
@@ -24,6 +25,7 @@ TINY = {
     "cvae-no-anchor": lambda **options: CVAE(SHAPE, widths=(8, 12, 16), z_channels=2, anchor=False, **options),
     "lab": lambda **options: LabCVAE(SHAPE, frame_width=8, pose_width=4, z_channels=4, fused_width=8, **options),
 }
+IMAGES = PoseInput(images="only")
 PRIORS = {"standard": StandardPrior, "learned": LearnedPrior}
 
 
@@ -48,7 +50,7 @@ def source(cache: Path) -> DancersSource:
 
 @pytest.fixture
 def data(source: DancersSource) -> ClipDataModule:
-    return ClipDataModule(source, clip_length=4, batch_size=2, clips_per_epoch=8, eval_batch_size=2)
+    return ClipDataModule(source, poses=IMAGES, clip_length=4, batch_size=2, clips_per_epoch=8, eval_batch_size=2)
 
 
 @pytest.fixture(params=TINY)

@@ -118,9 +118,7 @@ def build_data(options: dict[str, Any]) -> ClipDataModule:
     own = inspect.signature(ClipDataModule).parameters
     loader = {name: value for name, value in options.items() if name in own}
     source = {name: value for name, value in options.items() if name not in own}
-    target = f"{ClipDataModule.__module__}.{ClipDataModule.__qualname__}"
-    data: ClipDataModule = build(OmegaConf.create({"_target_": target, **loader}), source=build(OmegaConf.create(source)))
-    return data
+    return ClipDataModule(build(OmegaConf.create(source)), **build(OmegaConf.create(loader)))
 
 
 def build_model(cfg: DictConfig, shape: FrameShape) -> Model:

@@ -101,7 +101,7 @@ def _closest(word: str, choices: Sequence[str], place: str = "") -> str:
 
 
 def _choices(conf: Path, group: str) -> dict[str, Path]:
-    return {file.stem: file for file in sorted((conf / group).glob("*.yaml"))}
+    return {file.stem: file for file in sorted((conf / group).glob("[!_]*.yaml"))}  # _ marks what files share
 
 
 def _comment(text: str) -> str:

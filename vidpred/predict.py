@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 def main(cfg: "DictConfig") -> str:
     """Write the film of pose, prediction and, where it is known, truth; its path."""
+    import torch
+
     from vidpred.assembly import data_of, load_predictor
     from vidpred.data.clips import whole_sequence
     from vidpred.data.pictures import read_folder, read_picture
@@ -29,8 +31,9 @@ def main(cfg: "DictConfig") -> str:
         frames, poses = whole_sequence(data.store(cfg.split), data.poses, cfg.clip)
         truth = {"truth": to_pixels(frames[known:].float() / 255)} if len(frames) == len(poses) else {}
     else:
-        frames, truth = read_picture(Path(cfg.image), (shape.height, shape.width))[None], {}
-        poses = read_folder(Path(cfg.poses), (shape.height, shape.width))
+        size = (shape.height, shape.width)
+        frames, truth = torch.from_numpy(read_picture(Path(cfg.image), size))[None], {}
+        poses = torch.from_numpy(read_folder(Path(cfg.poses), size))
     film = predictor.rollout(frames[:known], poses, z=cfg.z, seed=cfg.seed)
     rows = {"pose": to_pixels(poses[known:].float() / 255), **truth, "prediction": to_pixels(film)}
     RunFolder(out.parent).write(out.name, encode_gif(side_by_side(rows, scale=cfg.scale), fps=cfg.fps))

@@ -194,7 +194,7 @@ def test_a_damaged_or_stale_cache_is_drawn_again_with_a_line_that_says_so(tmp_pa
         index = json.loads((folder / "index.json").read_text())
         del index["checksum"]
         index["fingerprint"] = "older"
-        (folder / "index.json").write_text(json.dumps({"checksum": store._index_checksum(index), **index}))
+        (folder / "index.json").write_text(json.dumps({"checksum": store.index_checksum(index), **index}))
     source.prepare()
     assert "drawn again" in caplog.text
     assert np.array_equal(open_store(folder).frames, expected)

@@ -1,16 +1,17 @@
 import pytest
 import torch
+from conftest import IMAGES
 
-from vidpred.data.clips import Clips, Window
+from vidpred.data.clips import Clips, Window, whole_sequence
 from vidpred.data.datamodule import ClipDataModule, to_batch
 
 
 def test_a_batch_holds_the_frames_of_its_windows(data, source):
     store = source.open("train")
-    batch = Clips(store).__getitems__([Window(2, 3, 4), Window(0, 1, 4)])
+    batch = Clips(store, IMAGES).__getitems__([Window(2, 3, 4), Window(0, 1, 4)])
     assert batch.frames.dtype == torch.uint8
-    assert torch.equal(batch.frames[0], torch.from_numpy(store.sequence(2)[0][3:7]))
-    assert torch.equal(batch.poses[1], torch.from_numpy(store.sequence(0)[1][1:5]))
+    assert torch.equal(batch.frames[0], whole_sequence(store, IMAGES, 2)[0][3:7])
+    assert torch.equal(batch.poses[1], whole_sequence(store, IMAGES, 0)[1][1:5])
     assert batch.sequence.tolist() == [2, 0]
     assert batch.start.tolist() == [3, 1]
 
@@ -23,7 +24,7 @@ def test_frames_are_in_the_unit_range_on_the_device(data):
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_workers_do_not_change_the_order(source, workers):
-    data = ClipDataModule(source, clip_length=4, batch_size=2, clips_per_epoch=8, num_workers=workers)
+    data = ClipDataModule(source, poses=IMAGES, clip_length=4, batch_size=2, clips_per_epoch=8, num_workers=workers)
     starts = [(batch.sequence.tolist(), batch.start.tolist()) for batch in data.train_dataloader()]
     expected = [([w.sequence for w in batch], [w.start for w in batch]) for batch in data.train_sampler()]
     assert starts == expected
@@ -37,4 +38,4 @@ def test_validation_and_test_serve_whole_clips(data):
 @pytest.mark.parametrize("options", [{"clip_length": 1}, {"batch_size": 0}, {"num_workers": -1}])
 def test_impossible_options_are_refused(source, options):
     with pytest.raises(ValueError, match=next(iter(options))):
-        ClipDataModule(source, **{"clip_length": 4, "batch_size": 2, **options})
+        ClipDataModule(source, poses=IMAGES, **{"clip_length": 4, "batch_size": 2, **options})

@@ -14,7 +14,7 @@ def sampler(**options):
 def test_a_pass_visits_every_window_once_and_windows_do_not_overlap():
     windows = [sampler().window(position) for position in range(2 + 1 + 4 + 2)]
     seen = set()
-    for sequence, start, length in windows:
+    for sequence, start, length, *_ in windows:
         frames = {(sequence, frame) for frame in range(start, start + length)}
         assert not frames & seen
         assert start + length <= LENGTHS[sequence]

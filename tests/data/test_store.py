@@ -1,20 +1,31 @@
+import errno
 import json
+import os
+import pickle
 
 import numpy as np
 import pytest
 
-from vidpred.data import store
-from vidpred.data.store import StoreError, create_store, open_store
+from vidpred.data.draft import Layout, create_store, lay_out
+from vidpred.data.store import StoreError, index_checksum, open_store
 
 SHAPES = {"frames": (3, 4, 6), "poses": (1, 4, 6)}
 
 
+def layout(fingerprint="abc", **changes):
+    options = {"sequences": lay_out(["a", "b"], [3, 2]), "shapes": SHAPES, "fingerprint": fingerprint}
+    return Layout(**options | changes)
+
+
+def fill(draft):
+    for name in SHAPES:
+        array = draft.array(name)
+        array[:] = np.arange(array.size).reshape(array.shape) % 251
+
+
 def write(path, fingerprint="abc"):
-    with create_store(path, names=["a", "b"], lengths=[3, 2], shapes=SHAPES, fingerprint=fingerprint) as folder:
-        for name in SHAPES:
-            array = np.load(folder / f"{name}.npy", mmap_mode="r+")
-            array[:] = np.arange(array.size).reshape(array.shape) % 251
-            array.flush()
+    with create_store(path, layout(fingerprint, about={"fps": 12.0})) as draft:
+        fill(draft)
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -22,19 +33,55 @@ def test_what_is_written_is_read(tmp_path):
     opened = open_store(tmp_path / "store")
     assert opened.lengths == (3, 2)
     assert opened.fingerprint == "abc"
-    frames, poses = opened.sequence(1)
-    assert frames.shape == (2, 3, 4, 6)
-    assert poses.shape == (2, 1, 4, 6)
-    assert np.array_equal(frames, opened.frames[3:])
+    assert opened.info(1) == ("b", 3, 2, 2, "", 0, 1)
+    assert opened.frames.shape == (5, 3, 4, 6)
+    assert opened.poses.shape == (5, 1, 4, 6)
+    assert opened.keypoints is None
+    assert opened.frames.reshape(-1)[:260].tolist() == [value % 251 for value in range(260)]
+    assert opened.about == {"fps": 12.0}
+    assert sorted(file.name for file in opened.path.iterdir()) == ["frames.npy", "index.json", "poses.npy"]
     opened.verify()
 
 
-def test_a_write_that_fails_leaves_nothing_that_opens(tmp_path):
-    with (
-        pytest.raises(RuntimeError),
-        create_store(tmp_path / "store", names=["a"], lengths=[1], shapes=SHAPES, fingerprint=""),
-    ):
+def test_another_process_opens_the_files_instead_of_copying_them(tmp_path):
+    write(tmp_path / "store")
+    opened = open_store(tmp_path / "store")
+    content = pickle.dumps(opened)
+    assert len(content) < 500
+    assert np.array_equal(pickle.loads(content).frames, opened.frames)
+
+
+def test_a_write_that_fails_leaves_nothing_that_opens_and_is_continued(tmp_path):
+    path = tmp_path / "store"
+    with pytest.raises(RuntimeError), create_store(path, layout()) as draft:  # noqa: PT012
+        draft.array("frames")[0] = 7
+        draft.finish("first")
         raise RuntimeError
+    with pytest.raises(StoreError):
+        open_store(path)
+    with create_store(path, layout("other files")) as draft:
+        assert draft.is_done("first")
+        assert not draft.is_done("second")
+        assert draft.array("frames")[0].min() == 7
+    assert open_store(path).fingerprint == "other files"
+
+
+def test_a_draft_of_another_layout_is_not_continued(tmp_path):
+    path = tmp_path / "store"
+    with pytest.raises(RuntimeError), create_store(path, layout()) as draft:  # noqa: PT012
+        draft.finish("first")
+        raise RuntimeError
+    with create_store(path, layout(sequences=lay_out(["a", "b"], [2, 3]))) as draft:
+        assert not draft.is_done("first")
+
+
+def test_a_full_disk_is_said_before_anything_is_written(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    with pytest.raises(OSError, match=r"no room for .* MB in .*No space left"), create_store(tmp_path / "s", layout()):
+        pass
     assert list(tmp_path.iterdir()) == []
 
 
@@ -69,7 +116,7 @@ def test_what_is_no_store_is_refused(tmp_path, change):
     elif change == "newer":
         del content["checksum"]
         content["format"] = 99
-        index.write_text(json.dumps({"checksum": store._index_checksum(content), **content}))
+        index.write_text(json.dumps({"checksum": index_checksum(content), **content}))
     elif change == "edited":
         content["fingerprint"] = "x"
         index.write_text(json.dumps(content))
@@ -82,4 +129,4 @@ def test_what_is_no_store_is_refused(tmp_path, change):
 def test_an_unknown_sequence_is_refused(tmp_path):
     write(tmp_path / "store")
     with pytest.raises(StoreError, match="0 to 1"):
-        open_store(tmp_path / "store").sequence(2)
+        open_store(tmp_path / "store").info(2)

@@ -3,7 +3,7 @@ import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio
 
-from vidpred.data.clips import Window
+from vidpred.data.clips import Window, whole_sequence
 from vidpred.evaluation.baselines import score_baselines
 from vidpred.evaluation.outcome import mean_scores, way_to_oracle
 from vidpred.evaluation.scoring import as_matrix, score_model
@@ -21,7 +21,7 @@ def test_baselines_are_what_their_names_say(data, source):
     store = source.open("val")
     assert [len(row) for row in scores["copy_context"]] == [10, 8]
     for number, window in enumerate(windows):
-        frames = store.sequence(window.sequence)[0][: window.length] / 255
+        frames = whole_sequence(store, data.poses, window.sequence)[0][: window.length].numpy() / 255
         target = frames[2:]
         oracle = source.dancers.oracle("val", window.sequence, window.length, futures=4)[2:]
         train = source.open("train").frames
@@ -59,12 +59,12 @@ def test_means_are_over_clips_of_means_over_frames():
 
 def test_a_model_is_scored_by_the_one_rollout(data, source):
     torch.manual_seed(0)
-    model = CVAE(source.shape, widths=(8, 8, 8), slots=4, z_channels=2)
+    model = CVAE(data.shape, widths=(8, 8, 8), slots=4, z_channels=2)
     windows, scores = score_model(Predictor(model, 1, {}), data, "val", seed=4)
     assert [window.sequence for window in windows] == [0, 1, 2]
     again = score_model(Predictor(model, 1, {}), data, "val", seed=4)[1]
     assert all(torch.equal(first, second) for first, second in zip(scores, again, strict=True))
-    frames, poses = (torch.from_numpy(array) for array in source.open("val").sequence(1))
+    frames, poses = whole_sequence(source.open("val"), data.poses, 1)
     from vidpred.seeds import Stream, mix_seed
 
     film = Predictor(model, 1, {}).rollout(frames[0], poses, z="mean")

@@ -9,6 +9,7 @@ from lightning import Trainer
 from PIL import Image
 
 from vidpred import assembly
+from vidpred.data.clips import whole_sequence
 from vidpred.networks.checkpoint import read_checkpoint
 from vidpred.objectives import Elbo
 from vidpred.runfolder import RunFolder
@@ -72,7 +73,7 @@ def test_overfits_one_clip(compose):
                   "trainer.check_val_every_n_epoch=150", "optimizer.lr=3e-3", "kl_anneal.beta_stop=1e-3")  # fmt: skip
     run = fit(cfg)
     store = run.data.store("train")
-    frames, poses = (torch.from_numpy(array).float() / 255 for array in store.sequence(0))
+    frames, poses = (pixels.float() / 255 for pixels in whole_sequence(store, run.data.poses, 0))
     from vidpred.metrics import psnr
     from vidpred.networks import rollout
 

@@ -59,7 +59,9 @@ class Clips(Dataset[Clip]):
         return slice(first, first + (window.length - 1) * window.step + 1, window.step)
 
 
-def whole_sequence(store: Store, poses: PoseInput, number: int) -> tuple[UInt8[Tensor, "K C H W"], UInt8[Tensor, "T P H W"]]:
+def whole_sequence(
+    store: Store, poses: PoseInput, number: int
+) -> tuple[UInt8[Tensor, "K C H W"], UInt8[Tensor, "T P H W"]]:
     """All frames that a sequence has, and all of its pose maps, which may be more.
 
     Raises:

@@ -85,13 +85,13 @@ class FolderSource:
     def parts(self) -> dict[Split, list[Part]]:
         """What every split consists of."""
         found = self.layout.find(self.root)
-        whole = found.pop(None, [])
+        whole = found.get(None, [])
         parts: dict[Split, list[Part]] = {split: [] for split in SPLITS}
         for stretch in self.splitting.divide([len(files.frames) for files in whole]) if whole else []:
             parts[stretch.split].append(Part(whole[stretch.sequence], stretch.begin, stretch.end))
-        for split, sequences in found.items():
-            assert split is not None
-            parts[split] = [Part(files, 0, max(len(files.frames), len(files.poses))) for files in sequences]
+        for named, sequences in found.items():
+            if named is not None:
+                parts[named] = [Part(files, 0, max(len(files.frames), len(files.poses))) for files in sequences]
         for split in ("train", "val"):
             if not parts[split]:
                 raise SplitError(f"data.root={self.root} holds no {split} sequences: add {split}/")
@@ -199,9 +199,7 @@ class FolderSource:
             infos.append(SequenceInfo(part.files.name, first, part.end - part.begin, known, source, part.begin))
         return tuple(infos)
 
-    def _pack_pictures(
-        self, draft: Draft, infos: Sequence[SequenceInfo], parts: Sequence[Part], split: Split
-    ) -> None:
+    def _pack_pictures(self, draft: Draft, infos: Sequence[SequenceInfo], parts: Sequence[Part], split: Split) -> None:
         jobs = {}
         for info, part in zip(infos, parts, strict=True):
             for array, files in (("frames", part.files.frames), ("poses", part.files.poses)):
@@ -263,7 +261,7 @@ def pack_pictures(job: PictureJob) -> None:
     for number, file in enumerate(job.files):
         pixels, size = decode(file, job.size)
         if size != expected:
-            raise PictureError(f"{file} has {size[1]}x{size[0]} pixels, {job.first.name} has {expected[1]}x{expected[0]}: "
+            raise PictureError(f"{file} has {size[1]}x{size[0]} pixels, {job.first.name} {expected[1]}x{expected[0]}: "
                                f"all pictures of a sequence must have one size")  # fmt: skip
         rows[job.row + number] = pixels
 

@@ -1,5 +1,6 @@
 """Which files of a folder are which frames: the lab's layout, and folders of sequences."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,7 +153,7 @@ def _check_numbers(files: tuple[Path, ...]) -> None:
     present = [number for number in numbers if number is not None]
     if len(present) < len(numbers) or len(present) < 3:
         return
-    steps = [after - before for before, after in zip(present, present[1:], strict=False)]
+    steps = [after - before for before, after in itertools.pairwise(present)]
     if 0 in steps:
         place = steps.index(0)
         raise LayoutError(f"{files[place]} and {files[place + 1].name} have the same number; rename one")

@@ -1,4 +1,4 @@
-"""Pictures from files, at the size of a model's frames."""
+"""Pictures from files, at the size of a model's frames. NumPy alone: processes that pack start at once."""
 
 import re
 import warnings
@@ -6,12 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import torch
 from einops import rearrange
 from jaxtyping import UInt8
 from numpy import ndarray as Array
 from PIL import Image, ImageOps, UnidentifiedImageError
-from torch import Tensor
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"})
 
@@ -20,7 +18,7 @@ class PictureError(ValueError):
     """A file is no picture that can be read."""
 
 
-def read_picture(path: Path, size: tuple[int, int]) -> UInt8[Tensor, "3 H W"]:
+def read_picture(path: Path, size: tuple[int, int]) -> UInt8[Array, "3 H W"]:
     """Read a picture, turned as its EXIF data says, and resize it.
 
     Args:
@@ -30,7 +28,7 @@ def read_picture(path: Path, size: tuple[int, int]) -> UInt8[Tensor, "3 H W"]:
     Raises:
         PictureError: if the file is missing or no picture.
     """
-    return torch.from_numpy(decode(path, size)[0])
+    return decode(path, size)[0]
 
 
 def decode(path: Path, size: tuple[int, int]) -> tuple[UInt8[Array, "3 H W"], tuple[int, int]]:
@@ -57,7 +55,7 @@ def decode(path: Path, size: tuple[int, int]) -> tuple[UInt8[Array, "3 H W"], tu
     return rearrange(pixels, "h w c -> c h w"), (upright.height, upright.width)
 
 
-def read_folder(path: Path, size: tuple[int, int]) -> UInt8[Tensor, "T 3 H W"]:
+def read_folder(path: Path, size: tuple[int, int]) -> UInt8[Array, "T 3 H W"]:
     """Read all pictures of a folder, in the order of the last number in their names.
 
     Raises:
@@ -66,7 +64,7 @@ def read_folder(path: Path, size: tuple[int, int]) -> UInt8[Tensor, "T 3 H W"]:
     files = list_pictures(path.iterdir()) if path.is_dir() else []
     if not files:
         raise PictureError(f"{path} is no folder with pictures")
-    return torch.stack([read_picture(file, size) for file in files])
+    return np.stack([read_picture(file, size) for file in files])
 
 
 def list_pictures(files: Iterable[Path]) -> list[Path]:

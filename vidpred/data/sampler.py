@@ -66,9 +66,8 @@ class ClipBatchSampler(Sampler[list[Window]]):
         total = sum(self._counts)
         if not total:
             longest = max(lengths, default=0)
-            raise ValueError(f"a clip of {length} frames{f', every {frame_step}th,' if frame_step > 1 else ''} is longer "
-                             f"than every sequence: it spans {self._span}, the longest has {longest}; "
-                             f"lower data.clip_length")  # fmt: skip
+            raise ValueError(f"a clip of {length} frames, {self._span} of the video, is longer than every sequence; "
+                             f"the longest has {longest}: lower data.clip_length or data.frame_step")  # fmt: skip
         self._pass_size = max(1, round(total * fraction))
         self._kept = [index * total // self._pass_size for index in range(self._pass_size)]
         self._seed, self._random_start = seed, random_start and fraction == 1
@@ -151,7 +150,9 @@ class SequenceBatchSampler(Sampler[list[Window]]):
         count = min(len(lengths), max_sequences or len(lengths))
         chosen = [index * len(lengths) // count for index in range(count)]
         frames = {index: (lengths[index] - 1) // frame_step + 1 for index in chosen}
-        self.windows = [Window(index, 0, min(frames[index], max_length or frames[index]), frame_step) for index in chosen]
+        self.windows = [
+            Window(index, 0, min(frames[index], max_length or frames[index]), frame_step) for index in chosen
+        ]
         batches: list[list[Window]] = []
         for window in self.windows[rank::world_size]:
             if batches and len(batches[-1]) < batch_size and batches[-1][0].length == window.length:

@@ -3,6 +3,7 @@
 Neighbouring frames of a video are nearly the same: a split that is drawn frame by frame tests memory, not prediction.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -72,9 +73,9 @@ class Splitting:
 
     def _by_video(self, lengths: Sequence[int]) -> list[Stretch]:
         """Whole sequences, those held out spread evenly over all."""
-        held = {"val": self.val, "test": self.test}
+        held: dict[Split, float] = {"val": self.val, "test": self.test}
         count = {split: max(1, round(share * len(lengths))) if share else 0 for split, share in held.items()}
-        order: list[Split] = [*["val"] * count["val"], *["test"] * count["test"]]
+        order: list[Split] = [split for split in SPLITS[1:] for _ in range(count[split])]
         places = [int((index + 0.5) * len(lengths) / len(order)) for index in range(len(order))] if order else []
         chosen = dict(zip(places, order, strict=True))
         return [Stretch(chosen.get(index, "train"), index, 0, length) for index, length in enumerate(lengths)]
@@ -103,7 +104,7 @@ def check_apart(sequences: Mapping[Split, Sequence[SequenceInfo]]) -> None:
     placed = [(info.source, info.begin, info.begin + info.known * info.step, split, info.name)
               for split, infos in sequences.items() for info in infos if info.source]  # fmt: skip
     placed.sort()
-    for (source, _, end, split, name), (other, begin, _, second, neighbour) in zip(placed, placed[1:], strict=False):
+    for (source, _, end, split, name), (other, begin, _, second, neighbour) in itertools.pairwise(placed):
         if source == other and split != second and begin <= end:
             raise SplitError(
                 f"{name} ({split}) and {neighbour} ({second}) overlap or touch in time: a model would be scored on "

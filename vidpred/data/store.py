@@ -1,7 +1,8 @@
 """The packed store: sequences of frames, and of poses or keypoints, as memory-mapped arrays.
 
-A store is a folder: ``frames.npy`` (N, C, H, W) uint8, ``poses.npy`` (N, P, H, W) uint8 or ``keypoints.npy`` (N, J, 2|3)
-float32 or both, and ``index.json``, which names the sequences, says where each lies and came from, and checks itself.
+A store is a folder: ``frames.npy`` (N, C, H, W) uint8, ``poses.npy`` (N, P, H, W) uint8 or ``keypoints.npy``
+(N, J, 2|3) float32 or both, and ``index.json``, which names the sequences, says where each lies and came from, and
+checks itself.
 ``vidpred.data.draft`` writes stores; a folder that opens is complete.
 """
 

@@ -7,7 +7,7 @@ confidence 0) are not drawn, nor are their limbs; what lies outside of the pictu
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
@@ -21,6 +21,7 @@ _ROWS = 64  # the picture height that lengths are given for
 _REACH = 3.6  # in σ: beyond, 255 · exp(−d² / 2σ²) rounds to 0
 
 
+@runtime_checkable
 class PoseMap(Protocol):
     """A way to draw keypoints as pictures of P channels."""
 
