@@ -3,16 +3,19 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import settings
 from omegaconf import DictConfig
+from PIL import Image
 
 from vidpred import assembly
 from vidpred.data.dancers.film import Dancers
 from vidpred.data.dancers.source import DancersSource, SplitSize
 from vidpred.data.datamodule import ClipDataModule
 from vidpred.data.posing import PoseInput
+from vidpred.data.store import Store
 from vidpred.networks import CVAE, LabCVAE, LearnedPrior, Model, StandardPrior
 from vidpred.types import FrameShape
 
@@ -48,6 +51,17 @@ def source(cache: Path) -> DancersSource:
     return source
 
 
+def write_pictures(root: Path, store: Store) -> None:
+    """The sequences of a store as folders of pictures: root/NAME/frames/*.png and root/NAME/poses/*.png."""
+    for info in store.sequences:
+        for kind, array in (("frames", store.frames), ("poses", store.poses)):
+            folder = root / info.name / kind
+            folder.mkdir(parents=True)
+            for row in range(info.length):
+                pixels = np.ascontiguousarray(array[info.first + row].transpose(1, 2, 0))
+                Image.fromarray(pixels).save(folder / f"frame{row}.png")
+
+
 @pytest.fixture
 def data(source: DancersSource) -> ClipDataModule:
     return ClipDataModule(source, poses=IMAGES, clip_length=4, batch_size=2, clips_per_epoch=8, eval_batch_size=2)
@@ -71,12 +85,14 @@ def lively(model: Model) -> Model:
 
 
 @pytest.fixture
-def compose(cache: Path, tmp_path: Path) -> Callable[..., DictConfig]:
+def compose(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., DictConfig]:
     """Compose a debug run that writes to the test's folder."""
+
+    monkeypatch.setenv("VIDPRED_CACHE", str(cache))
 
     def composed(*overrides: str, run_dir: Path | None = None) -> DictConfig:
         folder = run_dir or tmp_path / "run"
-        fixed = ("experiment=debug", f"data.cache={cache}", f"run_dir={folder}", "callbacks.progress=null")
+        fixed = ("experiment=debug", f"run_dir={folder}", "callbacks.progress=null")
         return assembly.compose(*fixed, *overrides)
 
     return composed

@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vidpred.data.clips import Window
 from vidpred.data.sampler import ClipBatchSampler, SequenceBatchSampler
 
 LENGTHS = [20, 9, 33, 16, 3]
@@ -91,5 +92,5 @@ def test_evaluation_sees_every_sequence_once_whatever_the_processes(lengths, bat
 
 def test_evaluation_can_be_cut():
     made = SequenceBatchSampler([10] * 9, batch_size=2, max_sequences=3, max_length=4)
-    assert made.windows == [(0, 0, 4), (3, 0, 4), (6, 0, 4)]
+    assert made.windows == [Window(0, 0, 4), Window(3, 0, 4), Window(6, 0, 4)]
     assert len(made) == 2

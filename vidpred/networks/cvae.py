@@ -2,8 +2,8 @@
 
 What depends on poses and context alone is computed outside of the loop over time: a U-Net names the parts of the body
 at every pixel, the looks of the parts are gathered from the context frames, and a second U-Net takes the person out of
-the last of them. A step moves the looks to where the pose puts the parts, sees the previous frame and z, and corrects.
-Sources of features are added, not concatenated.
+the last of them. A step moves the parts of that frame, and their looks, to where the pose puts them, sees the previous
+frame and z, and corrects. Sources of features are added, not concatenated.
 """
 
 from collections.abc import Sequence
@@ -16,16 +16,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vidpred.networks.latent import PriorFactory, StandardPrior, bound_logvar
-from vidpred.networks.layers import (
-    Down,
-    ResBlock,
-    UNet,
-    Up,
-    activate,
+from vidpred.networks.layers import Down, ResBlock, UNet, Up, activate
+from vidpred.networks.parts import (
     fetch_looks,
+    inpaint,
     join_pixels,
+    locate_parts,
     remember_looks,
     split_pixels,
+    warp_parts,
 )
 from vidpred.types import FrameShape, Gaussian
 
@@ -37,26 +36,31 @@ class PoseFeatures(NamedTuple):
     quarter: Float[Tensor, "*N E h/2 w/2"]
     eighth: Float[Tensor, "*N F h/4 w/4"]
     parts: Float[Tensor, "*N G s h w"]  # probabilities of the parts that looks are fetched by; G = 0 without an anchor
+    places: Float[Tensor, "*N G 2"]  # of the parts: x, y in [-1, 1]
     body: Float[Tensor, "*N s h w"]  # logit of painting anew
 
 
 class Anchor(NamedTuple):
     """What is kept from the context."""
 
-    scene: Float[Tensor, "N C s h w"]  # the last context frame with the person taken out
+    frame: Float[Tensor, "N C H W"]  # the last context frame
+    scene: Float[Tensor, "N C s h w"]  # the same with the person taken out
     features: Float[Tensor, "N D h w"]
     looks: Float[Tensor, "N G C"]  # mean colour of every part
+    places: Float[Tensor, "N G 2"]  # of the parts in the last context frame
 
 
 class CVAE(nn.Module):
     """Our conditional VAE.
 
-    Every pixel of the frame is a blend of what is painted anew, the previous frame and the scene, and a small residual:
+    Every pixel of the frame is a blend of what is painted anew, the previous frame, the scene and the moved context,
+    and a small residual:
 
-        x̂_t = w₁ ⊙ (looks + ½ tanh(detail)) + w₂ ⊙ x_t-1 + w₃ ⊙ scene + residual / 10,
+        x̂_t = w₁ ⊙ (looks + ½ tanh(detail)) + w₂ ⊙ x_t-1 + w₃ ⊙ scene + w₄ ⊙ moved + residual / 10,
 
-    with w a softmax over the three, looks the colours of the body's parts, fetched to where the pose puts them, and
-    scene the last context frame without the person. Without an anchor there are neither looks nor scene.
+    with w a softmax over the four, looks the mean colours of the body's parts, fetched to where the pose puts them,
+    scene the last context frame without the person, and moved the same frame with every part where the pose puts it.
+    Without an anchor there are only the first two, and no looks.
 
     Args:
         shape: of frames and pose maps; height and width are multiples of 8, from 16 on.
@@ -108,7 +112,7 @@ class CVAE(nn.Module):
             self.part_logits = nn.Conv2d(half, 4 * slots, 1)
             self.scene_net = UNet(channels + shape.pose_channels, (half, quarter, eighth))
             self.scene_head = nn.Conv2d(half, 4 * (channels + 1), 3, padding=1)
-            self.place_looks = nn.Conv2d(4 * channels, half, 3, padding=1)
+            self.place_looks = nn.Conv2d(8 * channels, half, 3, padding=1)
 
         self.observer = nn.Sequential(nn.PixelUnshuffle(8), nn.Conv2d(64 * channels, eighth, 3, padding=1))
         make_gaussian = partial(_gaussian_layers, eighth, z_channels)
@@ -124,7 +128,7 @@ class CVAE(nn.Module):
         )
         self.up_quarter, self.up_half = Up(eighth, quarter), Up(quarter, half)
         self.outer_quarter = ResBlock(quarter)
-        self.sources = 3 if anchor else 2
+        self.sources = 4 if anchor else 2
         self.head = nn.Conv2d(half, 4 * (2 * channels + self.sources), 3, padding=1)
 
     def context(self, frames: Float[Tensor, "B K C H W"], poses: Float[Tensor, "B K P H W"]) -> Anchor | None:
@@ -134,19 +138,19 @@ class CVAE(nn.Module):
         clips = len(frames)
         half, _, _ = self.pose_net(rearrange(poses, "b k p h w -> (b k) p h w"))
         logits = rearrange(self._name_parts(half), "(b k) g s h w -> b k g s h w", b=clips)
-        pixels = split_pixels(frames)
         features, _, _ = self.scene_net(torch.cat([frames[:, -1], poses[:, -1]], dim=1))
         out = rearrange(self.scene_head(activate(features)), "b (c s) h w -> b c s h w", s=4).to(frames.dtype)
-        fill, hidden = out[:, :-1], out[:, -1:]
-        scene = torch.lerp(pixels[:, -1], torch.sigmoid(fill), torch.sigmoid(hidden - 2))
-        return Anchor(scene, features, remember_looks(pixels, logits))
+        hidden = torch.sigmoid(out[:, -1:] - 2)
+        scene = split_pixels(inpaint(frames[:, -1], join_pixels(hidden))) + hidden * torch.tanh(out[:, :-1]) / 2
+        looks, places = remember_looks(split_pixels(frames), logits), locate_parts(logits[:, -1])
+        return Anchor(frames[:, -1], scene, features, looks, places)
 
     def encode_poses(self, poses: Float[Tensor, "B T P H W"]) -> PoseFeatures:
         """Features of all poses, and which part is where."""
         half, quarter, eighth = self.pose_net(rearrange(poses, "b t p h w -> (b t) p h w"))
         body = self.body_logits(activate(half))
         logits = self._name_parts(half) if self.anchor else half.new_empty(len(half), 0, 4, *half.shape[2:])
-        levels = (half, quarter, eighth, logits.softmax(dim=1).to(logits.dtype), body)
+        levels = (half, quarter, eighth, logits.softmax(dim=1).to(logits.dtype), locate_parts(logits), body)
         return PoseFeatures(*(rearrange(level, "(b t) ... -> b t ...", b=len(poses)) for level in levels))
 
     def _name_parts(self, half: Float[Tensor, "N D h w"]) -> Float[Tensor, "N G s h w"]:
@@ -179,7 +183,9 @@ class CVAE(nn.Module):
         looks = torch.full_like(before, 0.5)
         if context is not None:
             looks = fetch_looks(context.looks, pose.parts)
-            half = half + context.features + self.place_looks(rearrange(looks, "n c s h w -> n (c s) h w"))
+            moved = warp_parts(context.frame, pose.parts, context.places - pose.places)
+            fetched = rearrange(torch.cat([looks, moved], dim=1), "n c s h w -> n (c s) h w")
+            half = half + context.features + self.place_looks(fetched)
         quarter = self.paint_quarter(self.down_quarter(half) + pose.quarter)
         eighth = self.paint_eighth(self.down_eighth(quarter) + pose.eighth + self.place_z(z))
         quarter = self.outer_quarter(quarter + self.up_quarter(eighth))
@@ -192,7 +198,7 @@ class CVAE(nn.Module):
         weights = torch.cat([weights[:, :1] + pose.body[:, None], weights[:, 1:]], dim=1).softmax(dim=1)
         frame = weights[:, :1] * (looks + torch.tanh(detail) / 2) + weights[:, 1:2] * before + residual / 10
         if context is not None:
-            frame = frame + weights[:, 2:] * context.scene
+            frame = frame + weights[:, 2:3] * context.scene + weights[:, 3:] * moved
         return join_pixels(frame), None
 
 

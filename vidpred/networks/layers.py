@@ -1,7 +1,5 @@
 """Building blocks of our own networks: no normalization layers, cheap activations, few memory passes."""
 
-import torch
-from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
@@ -79,37 +77,3 @@ class UNet(nn.Module):
         quarter = self.outer_quarter(quarter + self.up_quarter(eighth))
         half = self.outer_half(half + self.up_half(quarter))
         return half, quarter, eighth
-
-
-def remember_looks(
-    frames: Float[Tensor, "B K C s h w"], logits: Float[Tensor, "B K G s h w"]
-) -> Float[Tensor, "B G C"]:
-    """The colour of every part: the mean over the pixels where the part is, weighted by a softmax over pixels.
-
-    Args:
-        frames: the context frames, as s = 4 subpixels of half-resolution places.
-        logits: of G parts at every pixel, from the context's poses.
-    """
-    weights = rearrange(logits, "b k g s h w -> b g (k s h w)").softmax(dim=-1)
-    pixels = rearrange(frames, "b k c s h w -> b (k s h w) c")
-    return torch.einsum("bgn, bnc -> bgc", weights.to(pixels.dtype), pixels)
-
-
-def fetch_looks(looks: Float[Tensor, "N G C"], parts: Float[Tensor, "N G s h w"]) -> Float[Tensor, "N C s h w"]:
-    """The colour at every pixel: the mean over the parts that are there, weighted by their probabilities.
-
-    With ``remember_looks`` this is attention of rank G (Vaswani et al. 2017, arXiv 1706.03762) from the pixels of one
-    pose to those of another. Both sides take their logits from the same network, so that a part finds itself from the
-    start of training.
-    """
-    return torch.einsum("ngc, ngshw -> ncshw", looks.to(parts.dtype), parts)
-
-
-def split_pixels(image: Float[Tensor, "*N C H W"]) -> Float[Tensor, "*N C s h w"]:
-    """An image as s = 4 subpixels of places at half the resolution: a view of ``pixel_unshuffle``."""
-    return rearrange(functional.pixel_unshuffle(image, 2), "... (c s) h w -> ... c s h w", s=4)
-
-
-def join_pixels(places: Float[Tensor, "N C s h w"]) -> Float[Tensor, "N C 2*h 2*w"]:
-    """The inverse of ``split_pixels``."""
-    return functional.pixel_shuffle(rearrange(places, "n c s h w -> n (c s) h w"), 2)
