@@ -11,10 +11,8 @@ import math
 from typing import Literal, NamedTuple
 
 import numpy as np
-import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int, Num, UInt8
 from numpy import ndarray as Array
-from torch.nn import functional
 
 Outside = Literal["zeros", "border"]
 
@@ -60,30 +58,55 @@ def crop(frame: UInt8[Array, "H W 3"], region: Region, size: int, *, outside: Ou
         size: side of the picture, in pixels.
         outside: what lies beyond the frame: "zeros" (black), or "border" (the nearest pixel of the frame).
     """
-    corners = to_frame(np.array([[0, 0], [1, 0], [0, 1], [1, 1]], dtype=float), region)
     block = max(1, min(int(region.side / size), *frame.shape[:2]))
-    limits = np.array([frame.shape[1], frame.shape[0]])
-    margin = 2 * block  # the neighbours that interpolation looks at
+    start, stop = _extent(region, frame.shape[:2], margin=2 * block)  # with the neighbours that interpolation looks at
+    picture = _average(frame[start[1] : stop[1], start[0] : stop[0]], block)
+    matrix = region.side / block * _rotation(region.rotation)
+    shift = (np.array([region.x, region.y]) - start) / block - 0.5
+    axis = (np.arange(size) + 0.5) / size - 0.5
+    columns = (matrix[0, 0] * axis + shift[0])[None, :] + (matrix[0, 1] * axis)[:, None]
+    rows = (matrix[1, 0] * axis + shift[1])[None, :] + (matrix[1, 1] * axis)[:, None]
+    return np.asarray(_sample(picture, columns.astype(np.float32), rows.astype(np.float32), outside) / np.float32(255))
+
+
+def _extent(region: Region, size: tuple[int, ...], *, margin: int) -> tuple[Int[Array, " 2"], Int[Array, " 2"]]:
+    """First and last corner (x, y) of the part of a frame that a region covers; at least one pixel."""
+    corners = to_frame(np.array([[0, 0], [1, 0], [0, 1], [1, 1]], dtype=float), region)
+    limits = np.array([size[1], size[0]])
     start = np.clip(np.floor(corners.min(axis=0)).astype(int) - margin, 0, limits - 1)
     stop = np.clip(np.ceil(corners.max(axis=0)).astype(int) + margin, start + 1, limits)
-    window = np.ascontiguousarray(frame[start[1] : stop[1], start[0] : stop[0]].transpose(2, 0, 1))
-    picture = torch.from_numpy(window)[None].float() / 255
-    if block > 1:
-        picture = functional.avg_pool2d(picture, block, ceil_mode=True, count_include_pad=False)
-    extent = block * np.array([picture.shape[3], picture.shape[2]])
-    matrix = torch.from_numpy(_affine(region, start, extent))[None]
-    grid = functional.affine_grid(matrix, [1, 3, size, size], align_corners=False)
-    sampled = functional.grid_sample(picture, grid, mode="bilinear", padding_mode=outside, align_corners=False)
-    return np.ascontiguousarray(sampled[0].numpy().transpose(1, 2, 0))
+    return start, stop
 
 
-def _affine(region: Region, start: Int[Array, " 2"], extent: Int[Array, " 2"]) -> Float[Array, "2 3"]:
-    """From the region's axes to those of a window that begins at ``start``, both −1 to 1, as torch has them."""
-    turned = region.side * _rotation(region.rotation)
-    shift = 2 * (np.array([region.x, region.y]) - start)
-    matrix = np.column_stack([turned, shift]) / extent[:, None]
-    matrix[:, 2] -= 1
-    return np.asarray(matrix, dtype=np.float32)
+def _average(picture: UInt8[Array, "H W 3"], block: int) -> Num[Array, "h w 3"]:
+    """Means of blocks of pixels; those that reach beyond the picture are filled with its last pixels."""
+    if block == 1:
+        return picture
+    height, width = picture.shape[:2]
+    whole = np.pad(picture, ((0, -height % block), (0, -width % block), (0, 0)), mode="edge")
+    rows = whole.reshape(-1, block, whole.shape[1], 3).sum(axis=1, dtype=np.float32)
+    return np.asarray(rows.reshape(len(rows), -1, block, 3).sum(axis=2) / np.float32(block * block))
+
+
+def _sample(
+    picture: Num[Array, "h w 3"], columns: Float[Array, "S S"], rows: Float[Array, "S S"], outside: Outside
+) -> Float[Array, "S S 3"]:
+    """Bilinear interpolation between pixel centres at whole numbers."""
+    height, width = picture.shape[:2]
+    padded = np.pad(picture, ((1, 1), (1, 1), (0, 0)), mode="constant" if outside == "zeros" else "edge")
+    x, y = np.clip(columns, -1, width) + 1, np.clip(rows, -1, height) + 1
+    left, top = np.minimum(x.astype(np.intp), width), np.minimum(y.astype(np.intp), height)
+    right, down = (x - left).astype(np.float32), (y - top).astype(np.float32)
+    pixels, first = padded.reshape(-1, 3), top * (width + 2) + left
+    sampled = np.zeros((*columns.shape, 3), dtype=np.float32)
+    for step, weight in (
+        (0, (1 - right) * (1 - down)),
+        (1, right * (1 - down)),
+        (width + 2, (1 - right) * down),
+        (width + 3, right * down),
+    ):
+        sampled += pixels.take(first + step, axis=0, mode="clip") * weight[..., None]
+    return sampled
 
 
 def _rotation(angle: float) -> Float[Array, "2 2"]:
