@@ -74,7 +74,7 @@ class KeypointRCNN:
         state = download_weights() if weights is None else read_weights(Path(weights).expanduser())
         try:
             self.network.load_state_dict(state)
-        except (RuntimeError, TypeError, AttributeError) as error:
+        except RuntimeError as error:
             raise PoseError(
                 f"the weights in {weights or weights_file()} are not those of keypointrcnn_resnet50_fpn with 17 joints"
             ) from error
@@ -168,7 +168,9 @@ def read_weights(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise PoseError(f"pose_estimator.weights={file} does not exist; expected a file like {weights_file().name}")
     try:
-        state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+        state = torch.load(file, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise PoseError(f"pose_estimator.weights={file} is no state dict saved by torch.save") from error
+        raise PoseError(f"pose_estimator.weights={file} is no file that torch.save wrote") from error
+    if not isinstance(state, dict):
+        raise PoseError(f"pose_estimator.weights={file} must hold a state dict, got a {type(state).__name__}")
     return state
