@@ -14,16 +14,31 @@ from omegaconf import DictConfig, OmegaConf
 
 from vidpred.configuration import compose
 from vidpred.data.datamodule import ClipDataModule
+from vidpred.data.parallel import count_cores
+from vidpred.data.splits import Splitting
 from vidpred.networks import Model
 from vidpred.networks.checkpoint import load_weights, read_checkpoint
 from vidpred.objectives import Objective
+from vidpred.pose.estimator import PoseEstimator
+from vidpred.pose.maps import Limbs
 from vidpred.predictor import Predictor
+from vidpred.preparation.pipeline import Preparation
 from vidpred.schedules.teacher_forcing import Schedule
 from vidpred.training.guard import StepGuard
 from vidpred.training.module import Law, VideoPrediction
 from vidpred.types import FrameShape
 
-__all__ = ["Run", "build", "build_data", "build_model", "build_run", "compose", "data_of", "load_predictor"]
+__all__ = [
+    "Run",
+    "build",
+    "build_data",
+    "build_model",
+    "build_preparation",
+    "build_run",
+    "compose",
+    "data_of",
+    "load_predictor",
+]
 
 
 @dataclass(frozen=True)
@@ -119,6 +134,31 @@ def build_data(options: dict[str, Any]) -> ClipDataModule:
     loader = {name: value for name, value in options.items() if name in own}
     source = {name: value for name, value in options.items() if name not in own}
     return ClipDataModule(build(OmegaConf.create(source)), **build(OmegaConf.create(loader)))
+
+
+def build_preparation(cfg: DictConfig) -> tuple[Preparation, PoseEstimator]:
+    """What turns films into data, and what finds people in them.
+
+    Raises:
+        ValueError: for an option out of its range, or missing.
+    """
+    if cfg.source is None or cfg.out is None:
+        raise ValueError("source=… (a video, or a folder) and out=… (where the data goes) are needed, or verify=…")
+    preparation = Preparation(
+        out=Path(cfg.out).expanduser(),
+        height=cfg.height,
+        width=cfg.width,
+        fps=cfg.fps,
+        crop=str(cfg.crop),
+        margin=cfg.margin,
+        splitting=Splitting(**to_plain(cfg)["split"]),
+        min_confidence=cfg.min_confidence,
+        max_gap=cfg.max_gap,
+        min_stretch=cfg.min_stretch,
+        maps=Limbs() if cfg.store_maps else None,
+        workers=cfg.workers or count_cores(),
+    )
+    return preparation, build(cfg.pose_estimator)
 
 
 def build_model(cfg: DictConfig, shape: FrameShape) -> Model:

@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 
 VERBS = {
     "run": "train a model",
+    "prepare": "turn videos into data to train on",
     "evaluate": "score a checkpoint on held-out clips",
     "predict": "roll out a checkpoint and write the film",
     "report": "compare runs in a table",
 }
 # values of these are paths: they are quoted, so that Hydra's grammar takes them as they are
 PATH_OPTIONS = {"resume", "init_from", "ckpt", "out", "runs", "image", "poses", "data.root", "data.cache"}
+PATH_OPTIONS |= {"source", "verify", "pose_estimator.files", "pose_estimator.weights"}
 PATH_OPTIONS |= {"hydra.run.dir", "hydra.sweep.dir"}
 _PACKAGE = Path(__file__).resolve().parent
 

@@ -87,7 +87,7 @@ def test_evaluation_sees_every_sequence_once_whatever_the_processes(lengths, bat
             assert len({window.length for window in batch}) == 1
             assert len(batch) <= batch_size
             seen += batch
-    assert sorted(seen) == [(index, 0, length) for index, length in enumerate(lengths)]
+    assert sorted(seen) == [Window(index, 0, length) for index, length in enumerate(lengths)]
 
 
 def test_evaluation_can_be_cut():

@@ -31,8 +31,8 @@ def read_picture(path: Path, size: tuple[int, int]) -> UInt8[Array, "3 H W"]:
     return decode(path, size)[0]
 
 
-def decode(path: Path, size: tuple[int, int]) -> tuple[UInt8[Array, "3 H W"], tuple[int, int]]:
-    """The pixels of a picture at a size (height, width), and the size that it has in its file.
+def decode(path: Path, size: tuple[int, int] | None) -> tuple[UInt8[Array, "3 H W"], tuple[int, int]]:
+    """The pixels of a picture at a size (height, width) or, for None, as they are, and the size in its file.
 
     Raises:
         PictureError: if the file is missing, damaged, no picture, or far too large to be one.
@@ -42,7 +42,7 @@ def decode(path: Path, size: tuple[int, int]) -> tuple[UInt8[Array, "3 H W"], tu
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as image:
                 upright = ImageOps.exif_transpose(image).convert("RGB")
-        pixels = np.asarray(upright.resize((size[1], size[0]), Image.Resampling.LANCZOS))
+        shown = upright if size is None else upright.resize((size[1], size[0]), Image.Resampling.LANCZOS)
     except FileNotFoundError:
         raise PictureError(f"there is no picture {path}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -52,7 +52,7 @@ def decode(path: Path, size: tuple[int, int]) -> tuple[UInt8[Array, "3 H W"], tu
         raise PictureError(f"{path} may not be read; check its permissions") from None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise PictureError(f"{path} cannot be read as a picture ({_one_line(error)}); replace it") from None
-    return rearrange(pixels, "h w c -> c h w"), (upright.height, upright.width)
+    return rearrange(np.asarray(shown), "h w c -> c h w"), (upright.height, upright.width)
 
 
 def read_folder(path: Path, size: tuple[int, int]) -> UInt8[Array, "T 3 H W"]:

@@ -1,0 +1,1 @@
+"""From videos to packed data: decode, find the person, crop, split, store."""
