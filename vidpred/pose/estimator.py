@@ -5,7 +5,7 @@ centres at whole numbers; what "confidence" means is the estimator's own, but it
 """
 
 from collections.abc import Iterable
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -19,6 +19,7 @@ class PoseError(ValueError):
     """The user asked for an estimator that cannot be had, or gave it what is no video."""
 
 
+@runtime_checkable
 class PoseEstimator(Protocol):
     """From frames to the keypoints of one person."""
 

@@ -53,8 +53,8 @@ def choose_window(
 def _around(
     keypoints: Float[Array, "T J 3"], frame: tuple[int, int], target: tuple[int, int], margin: float
 ) -> CropWindow:
-    tops = np.nanmin(keypoints[..., :2], axis=1)
-    ends = np.nanmax(keypoints[..., :2], axis=1)
+    points = keypoints[np.isfinite(keypoints[..., 0]).any(axis=1), :, :2]
+    tops, ends = np.nanmin(points, axis=1), np.nanmax(points, axis=1)
     border = margin * float(np.nanmedian(ends[:, 1] - tops[:, 1]))
     left, top = np.nanquantile(tops, 0.02, axis=0) - border
     right, bottom = np.nanquantile(ends, 0.98, axis=0) + border

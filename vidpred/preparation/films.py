@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -20,37 +20,6 @@ class FilmError(ValueError):
     """A source cannot be read as a film."""
 
 
-class Film(Protocol):
-    """A film, read by frame numbers."""
-
-    @property
-    def path(self) -> Path:
-        """The file or folder."""
-
-    @property
-    def name(self) -> str:
-        """For people."""
-
-    @property
-    def digest(self) -> str:
-        """Hash of the content."""
-
-    @property
-    def fps(self) -> float:
-        """Frames a second."""
-
-    @property
-    def times(self) -> Sequence[float]:
-        """When every frame is shown, in seconds from the first."""
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width of the frames, upright."""
-
-    def frames(self, numbers: Sequence[int]) -> Iterator[UInt8[Array, "H W 3"]]:
-        """The frames of ascending numbers."""
-
-
 @dataclass(frozen=True)
 class VideoFile:
     """A video that PyAV decodes, turned upright as its metadata says."""
@@ -59,7 +28,7 @@ class VideoFile:
 
     @property
     def name(self) -> str:
-        """The file's name."""
+        """The file's name, without its suffix."""
         return self.path.stem
 
     @cached_property
@@ -178,6 +147,9 @@ class PictureFolder:
     @cached_property
     def _files(self) -> list[Path]:
         return list_pictures(self.path.iterdir())
+
+
+Film = VideoFile | PictureFolder
 
 
 def find_films(source: str, *, fps: float) -> list[Film]:
