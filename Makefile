@@ -47,6 +47,7 @@ tensorboard: $(VENV)/.installed ## look at all runs
 bench: $(VENV)/.installed-dev ## print the benchmarks
 	$(BIN)/python tests/benchmarks/loop.py
 	$(BIN)/python tests/benchmarks/drawing.py
+	$(BIN)/python tests/benchmarks/loading.py
 
 clean: ## remove what checks and builds left behind; runs stay
 	rm -rf build dist .artifacts .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage*

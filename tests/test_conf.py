@@ -1,5 +1,6 @@
 """Every option of every group composes, is built, and takes training steps."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from vidpred.networks import LabCVAE
 from vidpred.objectives import Elbo
 from vidpred.schedules import kl_anneal, learning_rate, teacher_forcing
 
-GROUPS = sorted(path.name for path in find_conf().iterdir() if path.is_dir() and path.name != "small")
+GROUPS = sorted(re.findall(r"^  - (\w+): ", (find_conf() / "run.yaml").read_text(), re.MULTILINE))
 OPTIONS = [(group, file.stem) for group in GROUPS for file in sorted((find_conf() / group).glob("[!_]*.yaml"))]
 ABSENT = {"gpu", "mps", "ddp"} if not torch.cuda.is_available() else set()
 SMALL = {
@@ -134,3 +135,13 @@ def test_folder_names_of_sweeps_are_tame():
     assert slug("kl_anneal=cyclical,kl_anneal.cycles=4") == "kl_anneal-cyclical-kl_anneal.cycles-4"
     assert slug("") == "defaults"
     assert len(slug("x" * 500)) == 80
+
+
+@pytest.mark.parametrize("option", [file.stem for file in (find_conf() / "pose_estimator").glob("*.yaml")])
+def test_every_pose_estimator_is_what_its_options_say(option, monkeypatch, tmp_path):
+    """Built without its files, which are fetched: the error names the option that takes them."""
+    monkeypatch.setenv("VIDPRED_CACHE", str(tmp_path))
+    files = {"blazepose": "files", "keypoint_rcnn": "weights"}[option]
+    cfg = assembly.compose(f"pose_estimator={option}", f"pose_estimator.{files}={tmp_path / 'none'}", verb="prepare")
+    with pytest.raises(ValueError, match=f"{tmp_path / 'none'}"):
+        assembly.build(cfg.pose_estimator)

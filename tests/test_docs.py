@@ -14,7 +14,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def test_every_group_and_every_choice_stands_in_the_table():
     rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", README, re.MULTILINE))
-    groups = {path.name: {file.stem for file in path.glob("*.yaml")} for path in find_conf().iterdir() if path.is_dir()}
+    names = re.findall(r"^  - (\w+): ", (find_conf() / "run.yaml").read_text(), re.MULTILINE)
+    groups = {name: {file.stem for file in (find_conf() / name).glob("[!_]*.yaml")} for name in names}
     assert {name: set(re.findall(r"`(\w+)`", row)) for name, row in rows.items()} == groups
 
 
@@ -26,10 +27,11 @@ def test_the_first_choice_of_a_row_is_the_default():
 
 
 @pytest.mark.parametrize(
-    "line", re.findall(r"^python -m vidpred\.run (?!-m|resume)(.*?)(?: +#.*)?$", README, re.MULTILINE)
+    ("verb", "line"),
+    re.findall(r"^python -m vidpred\.(run|prepare) (?!-m|resume)(.*?)(?: +#.*)?$", README, re.MULTILINE),
 )
-def test_commands_compose(line):
-    compose(*line.split(), "run_dir=unused")
+def test_commands_compose(verb, line):
+    compose(*line.split(), *(["run_dir=unused"] if verb == "run" else []), verb=verb)
 
 
 def test_pictures_and_links_are_there():

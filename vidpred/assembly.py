@@ -78,6 +78,8 @@ def build_run(cfg: DictConfig) -> Run:
     kl_anneal: Law = build(cfg.kl_anneal)
     teacher_forcing: Schedule = build(cfg.teacher_forcing)
     objective: Objective = build(cfg.objective)
+    if "root" in cfg.data:  # the checkpoint shall find it from elsewhere too
+        cfg.data.root = str(Path(cfg.data.root).expanduser().resolve())
     data = build_data(to_plain(cfg)["data"])
     if not 1 <= cfg.context_frames < data.clip_length:
         raise ValueError(f"context_frames must be at least 1 and below data.clip_length={data.clip_length}, "

@@ -112,6 +112,8 @@ def _explain(error: Exception, verb: str, arguments: Sequence[str]) -> None:
         from vidpred.cli_help import explain_overrides
 
         _fail(explain_overrides(error, verb, find_conf(), arguments))
+    if isinstance(error, ValueError) and "Config group override" in str(error):
+        _fail("a group takes one of its choices, not null: leave the option out")
     if _is_users(error) and not os.environ.get("VIDPRED_TRACEBACK"):
         _fail(str(error))
     traceback.print_exception(error)

@@ -28,15 +28,16 @@ def main(cfg: "DictConfig") -> str:
     known, shape = predictor.context_frames, predictor.model.shape
     if cfg.image is None:
         data = data_of(predictor)
-        frames, poses = whole_sequence(data.store(cfg.split), data.poses, cfg.clip)
+        fps = data.fps
+        frames, poses = whole_sequence(data.store(cfg.split), data.poses, cfg.clip, step=data.frame_step)
         truth = {"truth": to_pixels(frames[known:].float() / 255)} if len(frames) == len(poses) else {}
     else:
-        size = (shape.height, shape.width)
+        fps, size = 12.0, (shape.height, shape.width)
         frames, truth = torch.from_numpy(read_picture(Path(cfg.image), size))[None], {}
         poses = torch.from_numpy(read_folder(Path(cfg.poses), size))
     film = predictor.rollout(frames[:known], poses, z=cfg.z, seed=cfg.seed)
     rows = {"pose": to_pixels(poses[known:].float() / 255), **truth, "prediction": to_pixels(film)}
-    RunFolder(out.parent).write(out.name, encode_gif(side_by_side(rows, scale=cfg.scale), fps=cfg.fps))
+    RunFolder(out.parent).write(out.name, encode_gif(side_by_side(rows, scale=cfg.scale), fps=cfg.fps or fps))
     print(f"{len(film)} frames predicted: {out}")
     return str(out)
 

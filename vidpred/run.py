@@ -14,7 +14,9 @@ def main(cfg: "DictConfig") -> float:
     """Train, score the baselines, print the outcome; the best validation PSNR in dB (NaN on ranks above 0)."""
     from vidpred.assembly import build_run
     from vidpred.configuration import list_choices
+    from vidpred.data.statistics import describe_store
     from vidpred.evaluation.outcome import record_outcome
+    from vidpred.reporting.data import print_statistics
     from vidpred.reporting.outcome import print_outcome
     from vidpred.runfolder import RunFolder
     from vidpred.training.provenance import describe
@@ -27,6 +29,9 @@ def main(cfg: "DictConfig") -> float:
     run = build_run(cfg)
     module, trainer = run.module, run.trainer
     if trainer.is_global_zero:
+        statistics = {split: describe_store(run.data.store(split))._asdict() for split in ("train", "val")}
+        folder.write_json("data.json", statistics)
+        print_statistics(statistics)
         parameters = sum(weight.numel() for weight in module.parameters())
         describe(folder, config=module.config, data=run.data.source.fingerprint, parameters=parameters,
                  precision=str(trainer.precision))  # fmt: skip

@@ -34,6 +34,24 @@ def test_without_random_start_windows_lie_on_a_grid():
     assert all(sampler(random_start=False).window(position).start % 8 == 0 for position in range(18))
 
 
+def test_strides_steps_and_fractions():
+    overlapping = [sampler(stride=2, random_start=False).window(position) for position in range(7 + 1 + 13 + 5)]
+    assert len(set(overlapping)) == 26
+    assert {window.start % 2 for window in overlapping} == {0}
+    every_third = sampler(length=5, frame_step=3)
+    windows = [every_third.window(position) for position in range(1 + 0 + 2 + 1)]
+    assert {window.step for window in windows} == {3}
+    assert all(window.start + 4 * 3 < LENGTHS[window.sequence] for window in windows)
+    half = {sampler(fraction=0.5).window(position) for position in range(40)}
+    assert len(half) == 4
+    assert {window.sequence for window in half} == {0, 1, 2}  # from all over, not the first part
+    with pytest.raises(ValueError, match=r"a clip of 12 frames, 34 of the video, .* the longest has 33"):
+        sampler(length=12, frame_step=3)
+    for options in ({"fraction": 0.0}, {"stride": 0}, {"frame_step": 0}):
+        with pytest.raises(ValueError, match="must be >= 1"):
+            sampler(**options)
+
+
 def epochs(count, **options):
     batches = []
     made = sampler(**options)

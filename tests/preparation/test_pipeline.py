@@ -3,7 +3,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from test_films import write_video
+from test_video_films import write_video
 
 from vidpred.data.packed import PackedSource
 from vidpred.data.splits import Splitting

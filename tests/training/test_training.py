@@ -199,3 +199,10 @@ def test_impossible_options_are_refused(options):
 def test_a_run_without_an_end_is_refused(model, data, tmp_path):
     with pytest.raises(ValueError, match="max_epochs"):
         plain_trainer(tmp_path, max_epochs=-1, max_steps=2).fit(module_for(model), datamodule=data)
+
+
+def test_lightning_predicts_whole_sequences(compose):
+    run = fit(compose("logger=none", "baselines=false", "data.test_clips=3", "data.test_frames=8"))
+    films = run.trainer.predict(run.module, datamodule=run.data)
+    assert [tuple(film.shape) for film in films] == [(3, 7, 3, 16, 32)]
+    assert torch.isfinite(films[0]).all()

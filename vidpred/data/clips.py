@@ -60,16 +60,16 @@ class Clips(Dataset[Clip]):
 
 
 def whole_sequence(
-    store: Store, poses: PoseInput, number: int
+    store: Store, poses: PoseInput, number: int, *, step: int = 1
 ) -> tuple[UInt8[Tensor, "K C H W"], UInt8[Tensor, "T P H W"]]:
-    """All frames that a sequence has, and all of its pose maps, which may be more.
+    """Every ``step``-th of all true frames of a sequence, and of all its pose maps, which may be more.
 
     Raises:
         StoreError: if there is no such sequence.
     """
     info = store.info(number)
-    frames = torch.from_numpy(np.array(store.frames[info.first : info.first + info.known]))
-    return frames, torch.from_numpy(poses.read(store, slice(info.first, info.first + info.length)))
+    frames = torch.from_numpy(np.array(store.frames[info.first : info.first + info.known : step]))
+    return frames, torch.from_numpy(poses.read(store, slice(info.first, info.first + info.length, step)))
 
 
 def keep_batch(clip: Any) -> Any:

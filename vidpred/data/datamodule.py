@@ -11,7 +11,7 @@ from vidpred.data.clips import Clips, keep_batch
 from vidpred.data.posing import PoseInput
 from vidpred.data.sampler import ClipBatchSampler, SequenceBatchSampler
 from vidpred.data.source import Source, Split
-from vidpred.data.store import Store
+from vidpred.data.store import Store, StoreError
 from vidpred.types import Batch, Clip, FrameShape
 
 
@@ -123,9 +123,18 @@ class ClipDataModule(LightningDataModule):
         )
 
     def eval_sampler(self, split: Split, *, rank: int = 0, world_size: int = 1) -> SequenceBatchSampler:
-        """The clips that a split is evaluated on."""
+        """The clips that a split is evaluated on.
+
+        Raises:
+            StoreError: if a sequence has no true frame to compare with.
+        """
+        lengths = self.store(split).lengths
+        if min(lengths) < 2:
+            name = self.store(split).sequences[lengths.index(min(lengths))].name
+            raise StoreError(f"sequence {name!r} of {split} has {min(lengths)} true frame: there is nothing to score; "
+                             f"python -m vidpred.predict ckpt=… split={split} rolls it out")  # fmt: skip
         return SequenceBatchSampler(
-            self.store(split).lengths,
+            lengths,
             batch_size=self.eval_batch_size,
             max_sequences=self.eval_clips,
             max_length=self.eval_frames,
@@ -160,6 +169,17 @@ class ClipDataModule(LightningDataModule):
     def test_dataloader(self) -> "DataLoader[Clip]":
         """Whole test clips."""
         return self._loader("test", self.eval_sampler("test", rank=self._rank, world_size=self._world_size))
+
+    def predict_dataloader(self) -> "DataLoader[Clip]":
+        """Whole test sequences, their poses to the end; frames that nobody knows are black."""
+        sampler = SequenceBatchSampler(
+            [info.length for info in self.store("test").sequences],
+            batch_size=self.eval_batch_size,
+            frame_step=self.frame_step,
+            rank=self._rank,
+            world_size=self._world_size,
+        )
+        return self._loader("test", sampler)
 
     def on_after_batch_transfer(self, batch: Clip, dataloader_idx: int) -> Batch:
         """uint8 to float in [0, 1], on the device."""

@@ -3,7 +3,6 @@
 Neighbouring frames of a video are nearly the same: a split that is drawn frame by frame tests memory, not prediction.
 """
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -101,12 +100,14 @@ def check_apart(sequences: Mapping[Split, Sequence[SequenceInfo]]) -> None:
     Raises:
         SplitError: naming two sequences of different splits that overlap or touch in time.
     """
-    placed = [(info.source, info.begin, info.begin + info.known * info.step, split, info.name)
-              for split, infos in sequences.items() for info in infos if info.source]  # fmt: skip
-    placed.sort()
-    for (source, _, end, split, name), (other, begin, _, second, neighbour) in itertools.pairwise(placed):
-        if source == other and split != second and begin <= end:
-            raise SplitError(
-                f"{name} ({split}) and {neighbour} ({second}) overlap or touch in time: a model would be scored on "
-                f"frames that it has nearly seen; leave a gap, or insist with data.allow_overlap=true"
-            )
+    placed = sorted((info.source, info.begin, info.begin + info.known * info.step, info.name, split)
+                    for split, infos in sequences.items() for info in infos if info.source)  # fmt: skip
+    reach: dict[tuple[str, Split], tuple[int, str]] = {}  # of every source and split: how far it goes, and in what
+    for source, begin, end, name, split in placed:
+        for (other, second), (last, neighbour) in reach.items():
+            if other == source and second != split and begin <= last:
+                raise SplitError(
+                    f"{neighbour} ({second}) and {name} ({split}) overlap or touch in time: a model would be scored on "
+                    f"frames that it has nearly seen; leave a gap, or insist with data.allow_overlap=true"
+                )
+        reach[source, split] = max(reach.get((source, split), (0, "")), (end, name))

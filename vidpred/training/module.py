@@ -152,12 +152,14 @@ class VideoPrediction(LightningModule):
 
     def validation_step(self, batch: Batch, index: int) -> Rollouts:  # type: ignore[override]
         """Roll out whole clips; the noise depends on the clip alone."""
-        generators = clip_generators(self.seed, batch.sequence.tolist())
-        context, target = batch.frames[:, : self.context_frames], batch.frames[:, self.context_frames :]
-        predicted = rollout(self.model, context, batch.poses, z=self.validation_z, generators=generators)
+        predicted, target = self._roll_out(batch), batch.frames[:, self.context_frames :]
         rollouts = Rollouts(batch.sequence, psnr(predicted, target, data_range=1.0), predicted)
         self._rollouts.append(rollouts._replace(predicted=predicted[:0]))
         return rollouts
+
+    def predict_step(self, batch: Batch, index: int) -> Tensor:
+        """Roll out whole sequences from their context frames alone, (B, S, C, H, W)."""
+        return self._roll_out(batch)
 
     def on_validation_epoch_end(self) -> None:
         """Mean over clips of the mean over frames of the per-frame PSNR, every clip once whatever the ranks."""
@@ -229,6 +231,11 @@ class VideoPrediction(LightningModule):
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         assert isinstance(data, ClipDataModule)
         return data
+
+    def _roll_out(self, batch: Batch) -> Tensor:
+        generators = clip_generators(self.seed, batch.sequence.tolist())
+        context = batch.frames[:, : self.context_frames]
+        return rollout(self.model, context, batch.poses, z=self.validation_z, generators=generators)
 
     def _at(self, law: Law, now: Now) -> float:
         return law(now.epoch, now.epochs) if law.by == "epoch" else law(now.step, now.steps)

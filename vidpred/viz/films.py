@@ -16,11 +16,14 @@ _INK, _PAPER = (30, 30, 34), (250, 250, 248)
 
 
 def to_pixels(frames: Float[Tensor, "T C H W"]) -> UInt8[Array, "T H W 3"]:
-    """Frames in [0, 1] as RGB pixels: clipped, scaled, rounded to the nearest; one channel is shown as grey."""
+    """Frames in [0, 1] as RGB pixels: clipped, scaled, rounded to the nearest.
+
+    Other numbers of channels than three, such as one for each joint, are shown as grey, by their maximum.
+    """
     pixels = (frames.detach().float().clamp(0, 1) * 255).round().byte().cpu()
-    if pixels.shape[1] == 1:
-        pixels = pixels.expand(-1, 3, -1, -1)
-    return rearrange(pixels[:, :3], "t c h w -> t h w c").numpy()
+    if pixels.shape[1] != 3:
+        pixels = pixels.amax(dim=1, keepdim=True).expand(-1, 3, -1, -1)
+    return rearrange(pixels, "t c h w -> t h w c").numpy()
 
 
 def strip(rows: Rows, *, columns: int = 10, scale: int = 1) -> UInt8[Array, "h w 3"]:
