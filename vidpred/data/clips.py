@@ -40,12 +40,14 @@ class Clips(Dataset[Clip]):
 
     def __getitems__(self, windows: list[Window]) -> Clip:
         """Read a batch of windows of equal length."""
-        return Clip(
+        batch = Clip(
             frames=torch.stack([self._read_frames(window) for window in windows]),
             poses=torch.stack([self._read_poses(window) for window in windows]),
             sequence=torch.tensor([window.sequence for window in windows]),
             start=torch.tensor([window.start for window in windows]),
         )
+        self.store.release()
+        return batch
 
     def _read_frames(self, window: Window) -> UInt8[Tensor, "T C H W"]:
         frames = torch.from_numpy(np.array(self.store.frames[self._rows(window)]))

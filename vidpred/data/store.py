@@ -7,6 +7,7 @@ checks itself.
 """
 
 import json
+import mmap
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,16 @@ class Store:
         if not 0 <= number < len(self.sequences):
             raise StoreError(f"there is no sequence {number}; the split has 0 to {len(self.sequences) - 1}")
         return self.sequences[number]
+
+    def release(self) -> None:
+        """Let go of the pages that were read: they stay in the system's cache, but count to no process.
+
+        Otherwise the loaders of a long epoch would come to hold the whole file.
+        """
+        for array in (self.frames, self.poses, self.keypoints):
+            pages = getattr(array, "_mmap", None)
+            if hasattr(pages, "madvise") and hasattr(mmap, "MADV_DONTNEED"):
+                pages.madvise(mmap.MADV_DONTNEED)
 
     def verify(self) -> None:
         """Read every byte and compare it with the index.
