@@ -78,7 +78,7 @@ def build_run(cfg: DictConfig) -> Run:
     kl_anneal: Law = build(cfg.kl_anneal)
     teacher_forcing: Schedule = build(cfg.teacher_forcing)
     objective: Objective = build(cfg.objective)
-    if "root" in cfg.data:  # the checkpoint shall find it from elsewhere too
+    if "root" in list(cfg.data):  # also where it is missing; the checkpoint shall find it from elsewhere too
         cfg.data.root = str(Path(cfg.data.root).expanduser().resolve())
     data = build_data(to_plain(cfg)["data"])
     if not 1 <= cfg.context_frames < data.clip_length:

@@ -122,10 +122,10 @@ def _explain(error: Exception, verb: str, arguments: Sequence[str]) -> None:
 
 def _is_users(error: BaseException) -> bool:
     """Whether our own code raised it on purpose, to tell the user something."""
-    if not isinstance(error, (ValueError, OSError)) and type(error).__module__.split(".")[0] != "vidpred":
-        return False
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) or type(error).__module__.split(".")[0] == "vidpred":
         return True
+    if not isinstance(error, ValueError):
+        return False
     frames = traceback.extract_tb(error.__traceback__)
     return bool(frames) and Path(frames[-1].filename).resolve().is_relative_to(_PACKAGE)
 

@@ -32,9 +32,9 @@ class PoseInput:
         Raises:
             ValueError: if the data holds neither what ``images`` asks for nor keypoints to draw.
         """
-        if self.uses_images(content.pose_channels > 0):
+        if content.pose_channels and self.uses_images(True):
             return content.pose_channels
-        if content.skeleton is None or self.draw is None:
+        if self.images == "only" or content.skeleton is None or self.draw is None:
             has = "pose images and no keypoints" if content.pose_channels else "keypoints and no pose images"
             use = "auto or rgb" if content.pose_channels else "auto, limbs or heatmaps"
             raise ValueError(f"this data has {has}: use pose_map={use}")
