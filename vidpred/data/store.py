@@ -72,8 +72,8 @@ class Store:
         Otherwise the loaders of a long epoch would come to hold the whole file.
         """
         for array in (self.frames, self.poses, self.keypoints):
-            pages = getattr(array, "_mmap", None)
-            if hasattr(pages, "madvise") and hasattr(mmap, "MADV_DONTNEED"):
+            pages: mmap.mmap | None = getattr(array, "_mmap", None)
+            if pages is not None and hasattr(mmap, "MADV_DONTNEED"):
                 pages.madvise(mmap.MADV_DONTNEED)
 
     def verify(self) -> None:
