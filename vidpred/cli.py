@@ -25,9 +25,10 @@ VERBS = {
     "predict": "roll out a checkpoint and write the film",
     "report": "compare runs in a table",
 }
-# values of these are paths: they are quoted, so that Hydra's grammar takes them as they are
+# values of these are paths, patterns or lists: they are quoted, so that Hydra's grammar takes them as they are
 PATH_OPTIONS = {"resume", "init_from", "ckpt", "out", "runs", "image", "poses", "data.root", "data.cache"}
-PATH_OPTIONS |= {"source", "verify", "pose_estimator.files", "pose_estimator.weights"}
+PATH_OPTIONS |= {"data.frames", "data.pose_images", "data.keypoints", "data.skeleton"}
+PATH_OPTIONS |= {"source", "verify", "crop", "pose_estimator.files", "pose_estimator.weights"}
 PATH_OPTIONS |= {"hydra.run.dir", "hydra.sweep.dir"}
 _PACKAGE = Path(__file__).resolve().parent
 

@@ -7,6 +7,10 @@ from pathlib import Path
 from typing import Any
 
 _WIDTH = 15
+_EXAMPLES = {
+    "run": "kl_anneal.cycles=8, data.batch_size=8, trainer.devices=2",
+    "prepare": "split.val=0.2, pose_estimator.person=largest",
+}
 
 
 def render_help(verb: str, conf: Path) -> str:
@@ -25,7 +29,7 @@ def render_help(verb: str, conf: Path) -> str:
             lines += [f"  {name:<{_WIDTH}} {_comment(file.read_text(encoding='utf-8'))}"]
     lines += [
         "",
-        "Every key of a file can be set: kl_anneal.cycles=8, data.batch_size=8, trainer.devices=2.",
+        f"Every key of a file can be set: {_EXAMPLES.get(verb, 'out=PATH')}.",
         f"  python -m vidpred.{verb} --cfg job          shows the composed configuration",
     ]
     if verb == "run":

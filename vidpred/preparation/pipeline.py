@@ -246,7 +246,7 @@ class Preparation:
             for one in posed
         ]
         splits = {split: {"sequences": len(several), "frames": sum(piece.end - piece.begin for piece in several)}
-                  for split, several in pieces.items()}  # fmt: skip
+                  for split in SPLITS if (several := pieces.get(split))}  # fmt: skip
         report = {"fingerprint": fingerprint, "size": [self.height, self.width], "films": films, "splits": splits}
         (self.out / "prepare.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
         return report
