@@ -153,9 +153,9 @@ def test_help_shows_every_group_option_and_choice(verb):
     text = cli_help.render_help(verb, find_conf())
     assert f"python -m vidpred.{verb}" in text
     if verb == "run":
-        for group in (path for path in find_conf().iterdir() if path.is_dir()):
-            assert f"\n{group.name}=" in text
-            for choice in group.glob("*.yaml"):
+        for name in re.findall(r"^  - (\w+): ", (find_conf() / "run.yaml").read_text(), re.MULTILINE):
+            assert f"\n{name}=" in text
+            for choice in (find_conf() / name).glob("[!_]*.yaml"):
                 assert re.search(rf"\n  {choice.stem} +\S", text), choice
     for line in (line for line in text.splitlines() if re.match(r"  [\w.]+=", line)):
         assert len(line.split()) > 1, f"an option without a meaning: {line}"
