@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray as Array
 
-FORMAT = 1
+FORMAT = 2
 Row = dict[str, int | float]  # of metrics.csv: one epoch
 
 

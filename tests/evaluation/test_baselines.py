@@ -35,6 +35,13 @@ def test_baselines_are_what_their_names_say(data, source):
             assert scores[name][number].tolist() == pytest.approx(scikit(predicted, target), abs=0.05), name
 
 
+def test_baselines_take_the_same_steps_as_the_clip(data):
+    whole, every_second = (score_baselines(data, "val", [window], context_frames=1)
+                           for window in (Window(1, 0, 11), Window(1, 0, 6, step=2)))  # fmt: skip
+    for name in ("copy_context", "nearest_pose", "oracle"):
+        assert every_second[name][0].tolist() == pytest.approx(whole[name][0][1::2].tolist(), abs=0.05), name
+
+
 def test_the_nearest_pose_of_a_training_clip_is_its_own(data):
     scores = score_baselines(data, "train", [Window(1, 0, 8)], context_frames=1)
     assert min(scores["nearest_pose"][0]) == 100.0

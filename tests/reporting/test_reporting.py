@@ -10,7 +10,7 @@ from vidpred.runfolder import RunFolder, RunFolderError
 
 SUMMARY = {
     "status": "finished", "psnr_best": 22.0, "psnr_last": 21.5, "epochs": 2, "steps": 8, "seconds": 90.0,
-    "way_to_oracle": {"db": 0.5, "squared_error": 0.7},
+    "way_to_oracle": {"db": 0.5, "squared_error": 0.7}, "overlap_allowed": False,
     "skipped_steps": 3, "frames_per_second": 100.0, "loader_share": 0.004,
     "baselines": {"copy_context": 20.0, "oracle": 24.0, "nearest_pose": 12.0, "mean_frame": 13.0,
                   "copy_previous": 25.0},
@@ -77,3 +77,11 @@ def test_a_run_without_baselines_says_less(tmp_path):
     console = Console(file=io.StringIO(), width=200)
     print_outcome(folder, console)
     assert "copying" not in console.file.getvalue()
+
+
+def test_scores_on_splits_that_share_frames_say_so(tmp_path):
+    console = Console(file=io.StringIO(), width=200)
+    print_outcome(make_run(tmp_path / "a", {}, SUMMARY), console)
+    assert "memory" not in console.file.getvalue()
+    print_outcome(make_run(tmp_path / "b", {}, {**SUMMARY, "overlap_allowed": True}), console)
+    assert "scores may be memory" in console.file.getvalue()

@@ -34,6 +34,10 @@ class Source(Protocol):
     def fingerprint(self) -> str:
         """Identifies the data, for run folders and tables."""
 
+    @property
+    def allow_overlap(self) -> bool:
+        """Whether splits may share frames, which scores must then say."""
+
     def prepare(self) -> None:
         """Generate or pack what is missing."""
 

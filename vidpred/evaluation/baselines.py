@@ -47,7 +47,9 @@ def score_baselines(
     rows = np.linspace(0, len(train.frames) - 1, min(_BANK, len(train.frames))).round().astype(int)
     bank = torch.cat(list(_pool(train, data.poses, rows)))
     mean = _read(train, rows[:: max(1, len(rows) // 512)]).mean(dim=0)
-    oracles = data.source.oracles(split, [(window.sequence, window.length) for window in windows])
+    oracles = data.source.oracles(
+        split, [(window.sequence, (window.length - 1) * window.step + 1) for window in windows]
+    )
     scores: dict[str, list[Tensor]] = {}
     for number, window in enumerate(windows):
         first = store.sequences[window.sequence].first + window.start
@@ -61,7 +63,7 @@ def score_baselines(
             "copy_previous": frames[context_frames - 1 : -1],
         }
         if oracles is not None:
-            predictions["oracle"] = torch.from_numpy(oracles[number][context_frames:])
+            predictions["oracle"] = torch.from_numpy(oracles[number][:: window.step][context_frames:])
         for name, predicted in predictions.items():
             score = psnr(predicted[None], frames[None, context_frames:], data_range=1.0)[0]
             scores.setdefault(name, []).append(score)

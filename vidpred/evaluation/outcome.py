@@ -47,6 +47,7 @@ def record_outcome(folder: RunFolder, data: ClipDataModule, *, baselines: bool, 
         **scores,
         "baselines": means,
         "way_to_oracle": way_to_oracle(curves),
+        "overlap_allowed": data.source.allow_overlap,
         "epochs": len(rows),
         "steps": int(rows[-1]["step"]),
         "seconds": rows[-1]["seconds"],
@@ -85,6 +86,7 @@ def record_evaluation(
         "psnr": model,
         "baselines": means,
         "way_to_oracle": way_to_oracle(curves),
+        "overlap_allowed": data.source.allow_overlap,
     }
     folder.write_json("metrics.json", metrics)
     return metrics

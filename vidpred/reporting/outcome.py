@@ -74,6 +74,8 @@ def _verdict(score: float, summary: dict[str, Any]) -> list[str]:
         way = summary["way_to_oracle"]
         lines.append(f"Of the way from copying to the oracle it has gone {way['db']:.0%} in dB, "
                      f"{way['squared_error']:.0%} in squared error.")  # fmt: skip
+    if summary["overlap_allowed"]:
+        lines.append("Splits were allowed to share frames (data.allow_overlap=true): scores may be memory.")
     return lines
 
 

@@ -67,6 +67,11 @@ class DancersSource:
         object.__setattr__(self, "content", content)
 
     @property
+    def allow_overlap(self) -> bool:
+        """False: no dancer is in two splits."""
+        return False
+
+    @property
     def fingerprint(self) -> str:
         """Hash of all settings and of the code that draws."""
         settings = {"dancers": asdict(self.dancers), "sizes": {name: list(size) for name, size in self.sizes.items()}}
