@@ -1,6 +1,7 @@
 """From a configuration to objects: the only place that instantiates what YAML files name."""
 
 import inspect
+import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from vidpred.pose.estimator import PoseEstimator
 from vidpred.pose.maps import Limbs
 from vidpred.predictor import Predictor
 from vidpred.preparation.pipeline import Preparation
+from vidpred.schedules import Fittable
 from vidpred.schedules.teacher_forcing import Schedule
 from vidpred.training.guard import StepGuard
 from vidpred.training.module import Law, VideoPrediction
@@ -73,8 +75,6 @@ def build_run(cfg: DictConfig) -> Run:
     check_device(cfg.trainer)
     precision = choose_precision(cfg.trainer)
     torch.manual_seed(cfg.seed)
-    if cfg.fit_schedules:
-        _fit_schedules(cfg)
     kl_anneal: Law = build(cfg.kl_anneal)
     teacher_forcing: Schedule = build(cfg.teacher_forcing)
     objective: Objective = build(cfg.objective)
@@ -90,7 +90,11 @@ def build_run(cfg: DictConfig) -> Run:
         load_weights(model, read_checkpoint(Path(cfg.init_from)), name=cfg.init_from)
     data.prepare_data()
     batches = len(data.train_sampler(world_size=_processes(cfg.trainer)))
-    total = cfg.trainer.max_epochs * (batches if kl_anneal.by == "step" else 1)
+    steps = math.ceil(batches / cfg.trainer.accumulate_grad_batches)
+    total = cfg.trainer.max_epochs * (steps if kl_anneal.by == "step" else 1)
+    if cfg.fit_schedules:
+        kl_anneal = _fit(kl_anneal, cfg.kl_anneal, total)
+        teacher_forcing = _fit(teacher_forcing, cfg.teacher_forcing, cfg.trainer.max_epochs)
     kl_anneal(0, total)
     teacher_forcing(0, cfg.trainer.max_epochs)
     module = VideoPrediction(
@@ -265,11 +269,12 @@ def _processes(trainer: DictConfig) -> int:
     return trainer.devices * trainer.num_nodes if isinstance(trainer.devices, int) and trainer.devices > 0 else 1
 
 
-def _fit_schedules(cfg: DictConfig) -> None:
-    """Shrink what does not fit a short run: cycles, delays, starts of decays."""
-    epochs = cfg.trainer.max_epochs
-    if "delay" in cfg.kl_anneal:
-        cfg.kl_anneal.delay = min(cfg.kl_anneal.delay, epochs - 1)
-        cfg.kl_anneal.cycles = min(cfg.kl_anneal.cycles, epochs - cfg.kl_anneal.delay)
-    if "decay_start" in cfg.teacher_forcing:
-        cfg.teacher_forcing.decay_start = min(cfg.teacher_forcing.decay_start, epochs - 1)
+def _fit(law: Any, options: DictConfig, total: int) -> Any:
+    """The law, shrunk to a short run where it does not fit; its options, which the run records, follow."""
+    if not isinstance(law, Fittable):
+        return law
+    fitted: Any = law.fit(total)
+    for name in options:
+        if name != "_target_" and getattr(fitted, str(name)) != getattr(law, str(name)):
+            options[name] = getattr(fitted, str(name))
+    return fitted

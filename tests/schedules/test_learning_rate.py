@@ -6,24 +6,13 @@ from hypothesis import strategies as st
 from vidpred.schedules.learning_rate import MultiStep, WarmupCosine
 
 
-def torch_factors(make_scheduler, count: int) -> list[float]:
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-    scheduler = make_scheduler(optimizer)
-    factors = []
-    for _ in range(count):
-        factors.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        scheduler.step()
-    return factors
-
-
-def test_cosine_is_torchs():
+def test_cosine_is_torchs(torch_factors):
     expected = torch_factors(lambda opt: torch.optim.lr_scheduler.CosineAnnealingLR(opt, 50, eta_min=0.1), 50)
     law = WarmupCosine(warmup=0.0, floor=0.1)
     assert [law(position, 50) for position in range(50)] == pytest.approx(expected)
 
 
-def test_multistep_is_torchs():
+def test_multistep_is_torchs(torch_factors):
     expected = torch_factors(lambda opt: torch.optim.lr_scheduler.MultiStepLR(opt, [2, 5], gamma=0.1), 9)
     assert [MultiStep()(position, 9) for position in range(9)] == pytest.approx(expected)
 

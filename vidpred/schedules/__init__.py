@@ -1,5 +1,6 @@
 """Schedules: pure laws from a position in the run to a number. No state, so a resumed run continues them exactly."""
 
-from vidpred.schedules import kl_anneal, learning_rate, teacher_forcing
+from vidpred.schedules import clip_length, kl_anneal, learning_rate, teacher_forcing
+from vidpred.schedules.law import Fittable
 
-__all__ = ["kl_anneal", "learning_rate", "teacher_forcing"]
+__all__ = ["Fittable", "clip_length", "kl_anneal", "learning_rate", "teacher_forcing"]

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+
+from vidpred.schedules.law import By, check_by
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,12 +26,12 @@ class WarmupCosine:
 
     warmup: float = 0.03
     floor: float = 0.0
-    by: Literal["epoch", "step"] = "step"
+    by: By = "step"
 
     def __post_init__(self) -> None:
         if not 0 <= self.warmup < 1 or not 0 <= self.floor <= 1:
             raise ValueError(f"lr_schedule needs 0 <= warmup < 1 and 0 <= floor <= 1, got {self.warmup}, {self.floor}")
-        _check_by(self.by)
+        check_by(self.by, "lr_schedule")
 
     def __call__(self, position: int, total: int) -> float:
         """The factor at a position, counted from 0."""
@@ -56,18 +57,13 @@ class MultiStep:
 
     milestones: Sequence[int] = (2, 5)
     gamma: float = 0.1
-    by: Literal["epoch", "step"] = "epoch"
+    by: By = "epoch"
 
     def __post_init__(self) -> None:
         if self.gamma <= 0 or any(milestone < 0 for milestone in self.milestones):
             raise ValueError(f"lr_schedule needs gamma > 0 and milestones >= 0, got {self.gamma}, {self.milestones}")
-        _check_by(self.by)
+        check_by(self.by, "lr_schedule")
 
     def __call__(self, position: int, total: int) -> float:
         """The factor at a position, counted from 0; the total does not matter."""
         return self.gamma ** sum(position >= milestone for milestone in self.milestones)
-
-
-def _check_by(by: str) -> None:
-    if by not in ("epoch", "step"):
-        raise ValueError(f"lr_schedule.by must be 'epoch' or 'step', got {by!r}")
