@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import write_pictures
 from omegaconf import OmegaConf
+from samples import write_pictures
 
 from vidpred import assembly
 from vidpred.configuration import find_conf, slug

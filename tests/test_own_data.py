@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import write_pictures
 from PIL import Image
+from samples import write_pictures
 from test_cli import vidpred
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"

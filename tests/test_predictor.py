@@ -1,6 +1,6 @@
 import pytest
 import torch
-from conftest import SHAPE, TINY, lively
+from samples import SHAPE, TINY, lively
 
 from vidpred.predictor import Predictor
 

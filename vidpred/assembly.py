@@ -146,10 +146,8 @@ def build_preparation(cfg: DictConfig) -> tuple[Preparation, PoseEstimator]:
     """What turns films into data, and what finds people in them.
 
     Raises:
-        ValueError: for an option out of its range, or missing.
+        ValueError: for an option out of its range.
     """
-    if cfg.source is None or cfg.out is None:
-        raise ValueError("source=… (a video, or a folder) and out=… (where the data goes) are needed, or verify=…")
     preparation = Preparation(
         out=Path(cfg.out).expanduser(),
         height=cfg.height,

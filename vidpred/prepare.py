@@ -23,8 +23,10 @@ def main(cfg: "DictConfig") -> str:
 
     if cfg.verify is not None:
         return verify(Path(cfg.verify))
-    preparation, estimator = build_preparation(cfg)
+    if cfg.source is None or cfg.out is None:
+        raise ValueError("source=… (a video, or a folder) and out=… (where the data goes) are needed, or verify=…")
     films = find_films(cfg.source, fps=cfg.picture_fps)
+    preparation, estimator = build_preparation(cfg)
     identity = json.dumps(to_plain(cfg)["pose_estimator"], sort_keys=True)
     report = preparation.run(films, estimator, identity=identity)
     stores = {split: open_store(preparation.out / split) for split in report["splits"]}

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import IMAGES
+from samples import IMAGES
 
 from vidpred.data.augmentation import UNCHANGED, Augmentation, Change, recolor
 from vidpred.data.clips import Clips, Window

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from conftest import IMAGES
+from samples import IMAGES
 
 from vidpred.data.clips import Clips, Window, whole_sequence
 from vidpred.data.datamodule import ClipDataModule, to_batch

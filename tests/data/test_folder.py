@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import write_pictures
 from PIL import Image
+from samples import write_pictures
 
 from vidpred.data import folder as room
 from vidpred.data.folder import FolderSource

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from conftest import SHAPE, TINY
+from samples import SHAPE, TINY
 
 from vidpred.networks import CVAE, LabCVAE, LearnedPrior, Model
 from vidpred.networks.latent import bound_logvar, reparameterize

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from conftest import TINY
+from samples import TINY
 from test_training import module_for, plain_trainer
 
 from vidpred.training.guard import NonFiniteError, StepGuard

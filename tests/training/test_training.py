@@ -189,8 +189,8 @@ def test_loss_is_the_weighted_sum_of_mean_terms(model, data, tmp_path):
 
 @pytest.mark.parametrize("options", [{"context_frames": 0}, {"validation_z": "best"}, {"gradient": "half"}])
 def test_impossible_options_are_refused(options):
-    from conftest import TINY
     from jaxtyping import TypeCheckError
+    from samples import TINY
 
     with pytest.raises((ValueError, TypeCheckError), match=next(iter(options)).split("_")[-1]):
         module_for(TINY["lab"](), **options)

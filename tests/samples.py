@@ -1,0 +1,43 @@
+"""Small networks and data that several tests use."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from vidpred.data.posing import PoseInput
+from vidpred.data.store import Store
+from vidpred.networks import CVAE, LabCVAE, LearnedPrior, Model, StandardPrior
+from vidpred.types import FrameShape
+
+SHAPE = FrameShape(3, 3, 16, 24)
+TINY = {
+    "cvae": lambda **options: CVAE(SHAPE, widths=(8, 12, 16), slots=6, z_channels=2, **options),
+    "cvae-no-anchor": lambda **options: CVAE(SHAPE, widths=(8, 12, 16), z_channels=2, anchor=False, **options),
+    "lab": lambda **options: LabCVAE(SHAPE, frame_width=8, pose_width=4, z_channels=4, fused_width=8, **options),
+}
+IMAGES = PoseInput(images="only")
+PRIORS = {"standard": StandardPrior, "learned": LearnedPrior}
+
+
+def lively(model: Model) -> Model:
+    """Random weights instead of the zeros that networks start with."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.copy_(
+                torch.randn_like(weight) * (0.5 / max(1, weight[0].numel()) ** 0.5 if weight.ndim > 1 else 0.1)
+            )
+    return model
+
+
+def write_pictures(root: Path, store: Store) -> None:
+    """The sequences of a store as folders of pictures: root/NAME/frames/*.png and root/NAME/poses/*.png."""
+    for info in store.sequences:
+        for kind, array in (("frames", store.frames), ("poses", store.poses)):
+            folder = root / info.name / kind
+            folder.mkdir(parents=True)
+            for row in range(info.length):
+                pixels = np.ascontiguousarray(array[info.first + row].transpose(1, 2, 0))
+                Image.fromarray(pixels).save(folder / f"frame{row}.png")
