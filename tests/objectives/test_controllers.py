@@ -156,3 +156,22 @@ def test_the_constrained_error_is_the_bounds_term_per_frame():
 def test_a_controller_without_a_set_point_or_with_numbers_out_of_range_is_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def _observe_as_one_of_two(rank: int, store: str, out: str) -> None:
+    torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+    controllers = control(kp=0.0), geco()
+    betas = [see(controller, 1.0 + 4 * rank) for controller in controllers]
+    torch.save((betas, [controller.state_dict() for controller in controllers]), f"{out}-{rank}")
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_processes_agree_on_the_mean_of_what_they_see(tmp_path):
+    """One sees 1, the other 5: both act on 3."""
+    out = tmp_path / "seen"
+    torch.multiprocessing.spawn(_observe_as_one_of_two, (str(tmp_path / "store"), str(out)), nprocs=2)
+    first, second = (torch.load(f"{out}-{rank}") for rank in range(2))
+    assert first == second
+    controllers = control(kp=0.0), geco()
+    assert first[0] == [pytest.approx(see(controller, 3.0)) for controller in controllers]
