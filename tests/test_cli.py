@@ -118,6 +118,8 @@ def test_a_sweep_over_annealing_and_a_job_that_fails(tmp_path, cache):
         (["kl_aneal=monotonic"], ["kl_aneal", "did you mean 'kl_anneal'"]),
         (["trainer.devicess=2"], ["trainer.devicess", "did you mean 'trainer.devices'", "accelerator"]),
         (["kl_anneal.cycles=0", "kl_anneal=cyclical"], ["cycles must be >= 1, got 0"]),
+        (["objective=geco", "objective@objective.base=elboo"], ["elboo", "did you mean 'elbo'", "sigma_vae"]),
+        (["objective=control_vae"], ["objective.kl_target=… is needed"]),
         (["trainer=mps"], ["no such device", "cpu"]),
         (["resume=nowhere"], ["resume=nowhere", "init_from"]),
         (["init_from=nowhere"], ["nowhere"]),

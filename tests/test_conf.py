@@ -12,7 +12,7 @@ from samples import write_pictures
 from vidpred import assembly
 from vidpred.configuration import find_conf, slug
 from vidpred.networks import LabCVAE
-from vidpred.objectives import Elbo
+from vidpred.objectives import Elbo, Huber, Reconstruction
 from vidpred.schedules import kl_anneal, learning_rate, teacher_forcing
 
 GROUPS = sorted(re.findall(r"^  - (\w+): ", (find_conf() / "run.yaml").read_text(), re.MULTILINE))
@@ -21,6 +21,11 @@ ABSENT = {"gpu", "mps", "ddp"} if not torch.cuda.is_available() else set()
 SMALL = {
     "lab": ["model.frame_width=8", "model.pose_width=4", "model.z_channels=4", "model.fused_width=8"],
     "cvae": ["model.widths=[8,8,8]"],
+}
+NEEDED = {  # what an option cannot do without
+    "reconstruction": ["objective=elbo"],
+    "control_vae": ["objective.kl_target=4.0"],
+    "geco": ["objective.tolerance=0.01"],
 }
 
 
@@ -38,7 +43,8 @@ def roots(source, tmp_path_factory) -> dict[str, Path]:
 def test_every_option_trains(compose, roots, group, option):
     small = SMALL["lab" if option == "lab" and group == "model" else "cvae"]
     root = [f"data.root={roots[option]}"] if option in roots else []
-    cfg = compose(f"{group}={option}", *small, *root, "trainer.max_epochs=2", "baselines=false")
+    needed = NEEDED.get(group, []) + NEEDED.get(option, [])
+    cfg = compose(f"{group}={option}", *small, *root, *needed, "trainer.max_epochs=2", "baselines=false")
     if option in ABSENT:
         with pytest.raises(ValueError, match="no such device"):
             assembly.build_run(cfg)
@@ -53,6 +59,53 @@ def test_every_option_trains(compose, roots, group, option):
     assert run.trainer.global_step == 4
     assert torch.isfinite(after).all()
     assert not torch.equal(before, after)
+
+
+BOUNDS = ["sigma_vae", "elbo", "lab"]
+BUILT_ON = ["free_bits", "free_nats", "capacity", "kl_balance", "control_vae"]
+
+
+@pytest.mark.parametrize("objective", BUILT_ON)
+@pytest.mark.parametrize("base", BOUNDS)
+def test_every_objective_is_built_on_every_bound(compose, objective, base):
+    cfg = compose(f"objective={objective}", f"objective@objective.base={base}", *NEEDED.get(objective, []))
+    assert assembly.build(cfg.objective).base == assembly.build(compose(f"objective={base}").objective)
+
+
+@pytest.mark.parametrize("objective", ["elbo", "capacity"])
+def test_reconstruction_reaches_the_objective(compose, objective):
+    options = ("reconstruction=huber", "reconstruction.error.delta=0.2", "reconstruction.pose_weight=3.0")
+    base = ["objective@objective.base=elbo"] if objective == "capacity" else []
+    built = assembly.build(compose(f"objective={objective}", *base, *options).objective)
+    bound = built.base if base else built
+    assert bound.reconstruction == Reconstruction(error=Huber(delta=0.2), pose_weight=3.0)
+
+
+@pytest.mark.parametrize("objective", ["control_vae", "geco"])
+def test_a_controller_is_its_own_schedule(compose, objective):
+    """It chooses kl_anneal=none, and refuses what the user or an experiment sets in its place."""
+    chosen = (f"objective={objective}", *NEEDED[objective])
+    assert assembly.build(compose(*chosen).kl_anneal) == kl_anneal.Constant()
+    for other in (["kl_anneal=cyclical"], ["kl_anneal.beta_stop=0.5"], ["experiment=lab"]):
+        with pytest.raises(ValueError, match="set kl_anneal=none"):
+            assembly.build_run(assembly.compose("run_dir=unused", "trainer=cpu", *chosen, *other))
+
+
+@pytest.mark.parametrize(("objective", "name"), [("control_vae", "kl_target"), ("geco", "tolerance")])
+def test_a_controller_without_a_set_point_is_refused_before_data_are_drawn(compose, objective, name):
+    with pytest.raises(ValueError, match=f"objective.{name}=… is needed"):
+        assembly.build_run(compose(f"objective={objective}"))
+
+
+def test_balancing_chooses_the_learned_prior_and_refuses_the_standard_one(compose):
+    assert compose("objective=kl_balance").prior._target_ == "vidpred.networks.LearnedPrior"
+    with pytest.raises(ValueError, match="set prior=learned"):
+        assembly.build_run(compose("objective=kl_balance", "prior=standard"))
+
+
+def test_the_optimal_sigma_refuses_other_errors_than_its_own(compose):
+    with pytest.raises(ValueError, match="needs reconstruction=mse, got AbsoluteError"):
+        assembly.build_run(compose("reconstruction=l1"))
 
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)

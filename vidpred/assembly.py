@@ -19,12 +19,13 @@ from vidpred.data.parallel import count_cores
 from vidpred.data.splits import Splitting
 from vidpred.networks import Model
 from vidpred.networks.checkpoint import load_weights, read_checkpoint
-from vidpred.objectives import Objective
+from vidpred.objectives import Controller, KlBalance, Objective
 from vidpred.pose.estimator import PoseEstimator
 from vidpred.pose.maps import Limbs
 from vidpred.predictor import Predictor
 from vidpred.preparation.pipeline import Preparation
 from vidpred.schedules import Fittable
+from vidpred.schedules.kl_anneal import Constant
 from vidpred.schedules.teacher_forcing import Schedule
 from vidpred.training.guard import StepGuard
 from vidpred.training.module import Law, VideoPrediction
@@ -78,6 +79,7 @@ def build_run(cfg: DictConfig) -> Run:
     kl_anneal: Law = build(cfg.kl_anneal)
     teacher_forcing: Schedule = build(cfg.teacher_forcing)
     objective: Objective = build(cfg.objective)
+    _check_objective(objective, kl_anneal, cfg)
     if "root" in list(cfg.data):  # also where it is missing; the checkpoint shall find it from elsewhere too
         cfg.data.root = str(Path(cfg.data.root).expanduser().resolve())
     data = build_data(to_plain(cfg)["data"])
@@ -261,6 +263,20 @@ def to_plain(cfg: DictConfig) -> dict[str, Any]:
     plain = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
+
+
+def _check_objective(objective: Objective, kl_anneal: Law, cfg: DictConfig) -> None:
+    """Refuse what would be ignored beside a controller, and a prior that KL balancing has nothing to balance with.
+
+    Raises:
+        ValueError: that says what to set.
+    """
+    name = f"objective={type(objective).__name__}"
+    if isinstance(objective, Controller) and kl_anneal not in (Constant(), Constant(by="step")):
+        raise ValueError(f"{name} sets beta itself and would ignore kl_anneal={kl_anneal}: set kl_anneal=none, with "
+                         f"beta_stop=1, or choose another objective")  # fmt: skip
+    if isinstance(objective, KlBalance) and not build(cfg.prior).func.sees_previous:
+        raise ValueError(f"{name} balances posterior and learned prior: set prior=learned, or choose another objective")
 
 
 def _processes(trainer: DictConfig) -> int:

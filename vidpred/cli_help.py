@@ -50,18 +50,18 @@ def explain_overrides(error: Exception, verb: str, conf: Path, arguments: Sequen
     overrides = [argument for argument in arguments if "=" in argument and not argument.startswith("-")]
     for override in overrides:
         key, _, value = override.partition("=")
-        name = key.lstrip("+~")
+        name = key.lstrip("+~").partition("@")[0]  # group@place=choice
         if name in groups:
             choices = sorted(_choices(conf, name))
             wrong = [choice for choice in value.split(",") if choice not in choices and choice != "null"]
             if wrong:
                 listed = ", ".join(choices)
                 return f"{name}={wrong[0]}: no such choice{_closest(wrong[0], choices)}\n  {name} is one of: {listed}"
-    valid = [override for override in overrides if override.partition("=")[0].lstrip("+~") in groups]
+    valid = [override for override in overrides if re.split("[@=]", override.lstrip("+~"))[0] in groups]
     tree = _compose(verb, conf, valid)
     for override in overrides:
         key = override.partition("=")[0]
-        if key[:1] in "+~" or key in groups or key.startswith("hydra."):
+        if key[:1] in "+~" or key.partition("@")[0] in groups or key.startswith("hydra."):
             continue
         unknown = _unknown(tree, key)
         if unknown is not None:

@@ -64,7 +64,7 @@ def bare_loop(run) -> float:
                 module.model, batch.frames, batch.poses, noise=torch.randn(count, steps, *module.model.latent_shape),
                 forced=coins, gradient=module.gradient, chunk=module.chunk,
             )  # fmt: skip
-            terms = module.objective(prediction, batch.frames[:, known:])
+            terms = module.objective(prediction, batch.frames[:, known:], batch.poses[:, known:], progress=0.0)
         weights = module.objective.weights(1.0)
         loss = sum(weights[name] * term.mean() for name, term in terms.items())
         optimizer.zero_grad()

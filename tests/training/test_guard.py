@@ -78,8 +78,8 @@ def test_in_training_a_bad_batch_is_skipped_and_a_bad_run_stopped(make, data, tm
     finite = {name: weight.detach().clone() for name, weight in module.named_parameters()}
     poisoned = module.objective
 
-    def broken(prediction, target):
-        return {name: term * torch.nan for name, term in poisoned(prediction, target).items()}
+    def broken(*values, **options):
+        return {name: term * torch.nan for name, term in poisoned(*values, **options).items()}
 
     module.objective = type("Broken", (), {
         "__call__": staticmethod(broken), "weights": poisoned.weights, "equivalent_beta": poisoned.equivalent_beta,

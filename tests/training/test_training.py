@@ -66,6 +66,70 @@ def test_a_resumed_run_ends_with_the_weights_of_an_undisturbed_one(compose, tmp_
     assert_same(weights(resumed), weights(whole))
 
 
+CONTROLLERS = {
+    "control_vae": ("objective.kl_target=2.0", "objective.ki=0.1", {"integral"}),
+    "geco": ("objective.tolerance=0.05", "objective.rate=0.1", {"average", "log_multiplier"}),
+}
+
+
+@pytest.mark.parametrize("objective", CONTROLLERS)
+def test_a_resumed_controller_goes_on_where_it_was(compose, tmp_path, objective):
+    """Its state is in the checkpoint, moved, and the resumed run ends with the state of an undisturbed one."""
+    *settings, names = CONTROLLERS[objective]
+    options = (*SMALL, "logger=none", f"objective={objective}", *settings, "data.clips_per_epoch=8",
+               "trainer.max_epochs=1", "+trainer.limit_val_batches=0", "callbacks.recorder=null",
+               "callbacks.best=null")  # fmt: skip
+    whole = fit(compose(*options, run_dir=tmp_path / "whole"))
+    stopped = compose(*options, "callbacks.last.every_n_train_steps=3", "callbacks.last.every_n_epochs=null",
+                      "callbacks.last.save_on_train_epoch_end=false", "+trainer.max_steps=3",
+                      run_dir=tmp_path / "stopped")  # fmt: skip
+    fresh = assembly.build_run(stopped)
+    start = {name: fresh.module.objective.state_dict()[name].clone() for name in names}
+    fresh.trainer.fit(fresh.module, datamodule=fresh.data)
+    file = tmp_path / "stopped" / "checkpoints" / "last.ckpt"
+    kept = torch.load(file, weights_only=True)["state_dict"]
+    for name, value in start.items():
+        assert not torch.equal(kept[f"objective.{name}"], value), name
+    assert_same(weights(fit(compose(*options, run_dir=tmp_path / "resumed"), file)), weights(whole))
+
+
+def test_a_controllers_beta_is_what_weighs_and_what_is_logged(compose, tmp_path):
+    cfg = compose(*SMALL, "logger=none", "objective=control_vae", "objective.kl_target=0.01", "objective.ki=0.5",
+                  "data.clips_per_epoch=2", "trainer.max_epochs=1", run_dir=tmp_path / "run")  # fmt: skip
+    run = fit(cfg)
+    logged = run.trainer.callback_metrics
+    state = run.module.objective
+    wanted = state.integral + state.kp * torch.sigmoid(logged["train/kl_per_frame_step"] - 0.01)
+    torch.testing.assert_close(logged["schedule/beta"], wanted)
+    assert wanted > 0.1
+    loss = logged["train/reconstruction_step"] + wanted * logged["train/kl_step"]
+    torch.testing.assert_close(logged["train/loss_step"], loss)
+
+
+def test_capacity_is_zero_at_the_first_step_and_full_at_the_last(compose, tmp_path):
+    run = assembly.build_run(compose(*SMALL, "logger=none", "objective=capacity", run_dir=tmp_path / "run"))
+    seen, module = [], run.module
+    inner = module.objective
+
+    class Spy(type(inner)):
+        def at(self, progress):
+            seen.append(progress)
+            return super().at(progress)
+
+    module.objective = Spy(base=inner.base)
+    run.trainer.fit(module, datamodule=run.data)
+    assert seen == [0.0, pytest.approx(1 / 3), pytest.approx(2 / 3), 1.0]
+
+
+def test_the_equivalent_beta_is_said_once_at_the_start(compose, tmp_path, capsys):
+    fit(compose(*SMALL, "logger=none", "objective=lab", run_dir=tmp_path / "run"))
+    lines = [line for line in capsys.readouterr().out.splitlines() if "papers' convention" in line]
+    assert len(lines) == 1
+    assert f"like {3 * 16 * 32 / 2:.4g} " in lines[0]
+    row = RunFolder(tmp_path / "run").read_rows()[-1]
+    assert row["schedule/beta_equivalent"] == pytest.approx(row["schedule/beta"] * 768)
+
+
 def test_overfits_one_clip(compose):
     cfg = compose("logger=none", "baselines=false", "trainer.precision=32-true", "data.train_clips=1",
                   "data.train_frames=4", "data.batch_size=1", "data.clips_per_epoch=1", "data.random_start=false",

@@ -4,7 +4,7 @@ from einops import reduce
 from jaxtyping import Float
 from torch import Tensor
 
-from vidpred.types import Gaussian
+from vidpred.types import Gaussian, Prediction
 
 
 def kl_divergence(posterior: Gaussian, prior: Gaussian) -> Float[Tensor, "B S Z h w"]:
@@ -19,6 +19,11 @@ def kl_divergence(posterior: Gaussian, prior: Gaussian) -> Float[Tensor, "B S Z 
     spread = (posterior.logvar - prior.logvar).exp()
     offset = (posterior.mean - prior.mean).square() * (-prior.logvar).exp()
     return 0.5 * (prior.logvar - posterior.logvar + spread + offset - 1)
+
+
+def kl_of_frames(prediction: Prediction) -> Float[Tensor, "B S"]:
+    """KL(q_t ‖ p_t) of every frame, summed over the elements of z, in nats."""
+    return reduce(kl_divergence(prediction.posterior, prediction.prior), "b s z h w -> b s", "sum")
 
 
 def mean_squared_error(

@@ -17,7 +17,7 @@ from vidpred.data.datamodule import ClipDataModule, batches_done
 from vidpred.metrics import psnr
 from vidpred.networks import Model, rollout, unroll
 from vidpred.networks.unroll import Gradient
-from vidpred.objectives import Objective
+from vidpred.objectives import Controller, Objective
 from vidpred.schedules.teacher_forcing import Schedule as TeacherForcing
 from vidpred.schedules.teacher_forcing import toss
 from vidpred.seeds import Stream, clip_generators, mix_seed
@@ -46,6 +46,11 @@ class Now(NamedTuple):
     steps: int  # of the whole run
     batch: int  # training batches so far
 
+    @property
+    def progress(self) -> float:
+        """0 at the first step of the run, 1 at the last."""
+        return min(1.0, self.step / max(1, self.steps - 1))
+
 
 class Rollouts(NamedTuple):
     """What one validation batch gives."""
@@ -62,7 +67,7 @@ class VideoPrediction(LightningModule):
 
     Args:
         model: the networks.
-        objective: terms per clip, and their weights.
+        objective: terms per clip, and their weights; a controller sets beta itself, and checkpoints keep its state.
         kl_anneal: beta over the run.
         teacher_forcing: forcing probability over the run, and what one coin decides for.
         optimizer: makes the optimizer from parameters.
@@ -111,6 +116,7 @@ class VideoPrediction(LightningModule):
         self._make_optimizer = optimizer
         self.psnr_per_clip: dict[int, Tensor] = {}
         self._rollouts: list[Rollouts] = []
+        self._announced = False
         if compiled:
             torch._dynamo.config.suppress_errors = True  # falls back to eager, with a warning
             backend = compiled if isinstance(compiled, str) else "inductor"
@@ -120,17 +126,17 @@ class VideoPrediction(LightningModule):
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Predict every frame after the context, weigh the terms, log."""
         now = self.now
-        beta, prob = self._at(self.kl_anneal, now), self.teacher_forcing(now.epoch, now.epochs)
+        prob = self.teacher_forcing(now.epoch, now.epochs)
         prediction = self.predict_clip(batch, prob, now)
-        terms = self.objective(prediction, batch.frames[:, self.context_frames :])
+        target, poses = batch.frames[:, self.context_frames :], batch.poses[:, self.context_frames :]
+        terms = self.objective(prediction, target, poses, progress=now.progress)
+        beta = self._beta(terms, now)
         weights = self.objective.weights(beta)
         means = {name: term.mean() for name, term in terms.items()}
         loss = torch.stack([weights[name] * mean for name, mean in means.items()]).sum()
         self.log_dict({"train/loss": loss.detach(), **{f"train/{name}": mean.detach() for name, mean in means.items()}},
                       prog_bar=True, on_step=True, on_epoch=True)  # fmt: skip
-        steps = batch.frames.shape[1] - self.context_frames
-        equivalent = self.objective.equivalent_beta(beta, self.model.shape, terms, steps)
-        self._log_schedules(beta, equivalent, prob)
+        self._log_schedules(beta, self.objective.equivalent_beta(1.0, prediction, target, terms), prob)
         return self.guard.poison(loss)
 
     def predict_clip(self, batch: Batch, prob: float, now: Now) -> Prediction:
@@ -237,13 +243,21 @@ class VideoPrediction(LightningModule):
         context = batch.frames[:, : self.context_frames]
         return rollout(self.model, context, batch.poses, z=self.validation_z, generators=generators)
 
-    def _at(self, law: Law, now: Now) -> float:
+    def _beta(self, terms: dict[str, Tensor], now: Now) -> float | Tensor:
+        """What the controller makes of the terms, or the schedule of the moment."""
+        if isinstance(self.objective, Controller):
+            return self.objective.observe(terms)
+        law = self.kl_anneal
         return law(now.epoch, now.epochs) if law.by == "epoch" else law(now.step, now.steps)
 
-    def _log_schedules(self, beta: float, equivalent: float | Tensor, prob: float) -> None:
+    def _log_schedules(self, beta: float | Tensor, equivalent: float | Tensor, prob: float) -> None:
+        if not self._announced and self.trainer.is_global_zero:
+            print(f"beta = 1 weighs KL like {float(equivalent):.4g} in the papers' convention (½ Σ squared error over "
+                  f"pixels, KL summed over z), by the first batch", flush=True)  # fmt: skip
+        self._announced = True
         schedules = {
             "schedule/beta": beta,
-            "schedule/beta_equivalent": equivalent,
+            "schedule/beta_equivalent": beta * equivalent,  # of one unit of beta
             "schedule/forcing_prob": prob,
             "schedule/lr": self.trainer.optimizers[0].param_groups[0]["lr"],
         }
