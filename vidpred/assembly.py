@@ -115,12 +115,17 @@ def build_run(cfg: DictConfig) -> Run:
         compiled=cfg.trainer.compile,
         config=to_plain(cfg),
     )
+    return Run(data, module, _build_trainer(cfg, precision))
+
+
+def _build_trainer(cfg: DictConfig, precision: str) -> Trainer:
+    """Lightning's trainer with callbacks and loggers."""
     callbacks = [build(callback) for callback in cfg.callbacks.values() if callback is not None]
     loggers = [build(logger) for logger in cfg.logger.values() if logger is not None]
     options = {key: value for key, value in cfg.trainer.items() if key != "compile"}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*use_distributed_sampler.*")
-        trainer = build(
+        trainer: Trainer = build(
             OmegaConf.create(options),
             precision=precision,
             callbacks=callbacks,
@@ -129,7 +134,7 @@ def build_run(cfg: DictConfig) -> Run:
             use_distributed_sampler=False,
             enable_progress_bar=cfg.callbacks.get("progress") is not None,
         )
-    return Run(data, module, trainer)
+    return trainer
 
 
 def build_data(options: dict[str, Any]) -> ClipDataModule:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from vidpred.pose import blazepose
-from vidpred.pose.blazepose import BLAZEPOSE_JOINTS, BlazePose
+from vidpred.pose.blazepose import BlazePose
 from vidpred.pose.blazepose_files import BlazePoseFiles
 from vidpred.pose.blazepose_models import (
     Landmarks,
@@ -37,10 +37,10 @@ def test_anchors_are_those_of_the_ssd_options():
 
 
 def test_the_joints_are_33_with_as_many_left_as_right():
-    sides = [name.split("_")[0] if name[:4] in ("left", "righ") else name.split("_")[-1] for name in BLAZEPOSE_JOINTS]
-    assert len(BLAZEPOSE_JOINTS) == 33
+    sides = [name.split("_")[0] if name[:4] in ("left", "righ") else name.split("_")[-1] for name in BlazePose.joints]
+    assert len(BlazePose.joints) == 33
     assert sides.count("left") == sides.count("right") == 16
-    assert [BLAZEPOSE_JOINTS.index(name) for name in ("left_shoulder", "right_hip", "left_foot_index")] == [11, 24, 31]
+    assert [BlazePose.joints.index(name) for name in ("left_shoulder", "right_hip", "left_foot_index")] == [11, 24, 31]
 
 
 def test_overlapping_detections_become_their_weighted_mean():

@@ -9,7 +9,7 @@ from torchvision.models._api import WeightsEnum
 from torchvision.models.detection import KeypointRCNN_ResNet50_FPN_Weights, keypointrcnn_resnet50_fpn
 
 from vidpred.pose.estimator import PoseError
-from vidpred.pose.keypoint_rcnn import COCO_JOINTS, KeypointRCNN, choose_device, select_pose
+from vidpred.pose.keypoint_rcnn import KeypointRCNN, choose_device, select_pose
 
 FILE = "keypointrcnn_resnet50_fpn_coco-fc266e95.pth"
 
@@ -43,7 +43,7 @@ def frame():
 
 
 def test_the_joints_are_torchvisions():
-    assert list(COCO_JOINTS) == KeypointRCNN_ResNet50_FPN_Weights.DEFAULT.meta["keypoint_names"]
+    assert list(KeypointRCNN.joints) == KeypointRCNN_ResNet50_FPN_Weights.DEFAULT.meta["keypoint_names"]
 
 
 def test_the_network_is_torchvisions(weights, frame, monkeypatch):

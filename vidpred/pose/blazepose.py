@@ -23,16 +23,7 @@ from vidpred.pose.estimator import (
     stack_poses,
 )
 from vidpred.pose.regions import Region
-
-BLAZEPOSE_JOINTS = (
-    "nose",
-    "left_eye_inner", "left_eye", "left_eye_outer", "right_eye_inner", "right_eye", "right_eye_outer",
-    "left_ear", "right_ear", "mouth_left", "mouth_right",
-    "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist",
-    "left_pinky", "right_pinky", "left_index", "right_index", "left_thumb", "right_thumb",
-    "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle",
-    "left_heel", "right_heel", "left_foot_index", "right_foot_index",
-)  # fmt: skip
+from vidpred.pose.skeletons import BLAZEPOSE
 
 
 class BlazePose:
@@ -53,7 +44,7 @@ class BlazePose:
         PoseError: for an option out of its range, if the files cannot be had, or LiteRT is not installed.
     """
 
-    joints = BLAZEPOSE_JOINTS
+    joints = BLAZEPOSE.joints
 
     def __init__(
         self,

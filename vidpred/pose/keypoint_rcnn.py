@@ -29,12 +29,8 @@ from vidpred.pose.estimator import (
     choose_person,
     stack_poses,
 )
+from vidpred.pose.skeletons import COCO
 
-COCO_JOINTS = (
-    "nose", "left_eye", "right_eye", "left_ear", "right_ear",
-    "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist",
-    "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle",
-)  # fmt: skip
 _WEIGHTS = KeypointRCNN_ResNet50_FPN_Weights.DEFAULT
 
 
@@ -55,7 +51,7 @@ class KeypointRCNN:
         PoseError: for an option out of its range, or if the weights cannot be had.
     """
 
-    joints = COCO_JOINTS
+    joints = COCO.joints
 
     def __init__(
         self,
@@ -106,7 +102,7 @@ def select_pose(
     """
     boxes = found["boxes"].cpu().numpy()
     if len(boxes) == 0:
-        return absent(len(COCO_JOINTS)), None
+        return absent(len(COCO.joints)), None
     chosen = choose_person(boxes, previous, person=person)
     places = found["keypoints"][chosen, :, :2]
     confidence = torch.sigmoid(found["keypoints_scores"][chosen])
@@ -130,7 +126,7 @@ def choose_device(device: str) -> torch.device:
 def build_network(min_score: float) -> nn.Module:
     """The network without weights, as torchvision builds it for its COCO weights (normalization with epsilon 0)."""
     backbone = resnet_fpn_backbone(backbone_name="resnet50", weights=None, trainable_layers=0)
-    network: nn.Module = Network(backbone, num_classes=2, num_keypoints=len(COCO_JOINTS), box_score_thresh=min_score)
+    network: nn.Module = Network(backbone, num_classes=2, num_keypoints=len(COCO.joints), box_score_thresh=min_score)
     for layer in network.modules():
         if isinstance(layer, FrozenBatchNorm2d):
             layer.eps = 0.0
