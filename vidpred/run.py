@@ -11,20 +11,31 @@ if TYPE_CHECKING:
 
 
 def main(cfg: "DictConfig") -> float:
-    """Train, score the baselines, print the outcome; the best validation PSNR in dB (NaN on ranks above 0)."""
-    from vidpred.assembly import build_run
+    """Train, score the baselines, print the outcome; the best validation PSNR in dB (NaN on ranks above 0).
+
+    With ``preview=true`` the schedules are drawn instead, and nothing is trained.
+    """
+    from vidpred.assembly import build_run, prepare_plan
     from vidpred.configuration import list_choices
     from vidpred.data.statistics import describe_store
     from vidpred.evaluation.outcome import record_outcome
     from vidpred.reporting.data import print_statistics
     from vidpred.reporting.outcome import print_outcome
+    from vidpred.reporting.schedules import print_expectations, print_preview
     from vidpred.runfolder import RunFolder
     from vidpred.training.provenance import describe
     from vidpred.training.tracking import log_outcome
+    from vidpred.viz.courses import courses_figure
 
     # Lightning 2.6 calls what torch 2.14 has deprecated; there is nothing that a user could do about it
     warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
     folder = RunFolder(Path(cfg.run_dir))
+    if cfg.preview:
+        _, plan = prepare_plan(cfg)
+        courses_figure(plan.courses(), epochs=plan.epochs).savefig(folder["schedules.png"])
+        print_preview(plan.courses(), epochs=plan.epochs)
+        print(f"drawn in {folder.path / 'schedules.png'}")
+        return float("nan")
     checkpoint = folder.resume_point(cfg.resume)
     run = build_run(cfg)
     module, trainer = run.module, run.trainer
@@ -32,6 +43,8 @@ def main(cfg: "DictConfig") -> float:
         statistics = {split: describe_store(run.data.store(split))._asdict() for split in ("train", "val")}
         folder.write_json("data.json", statistics)
         print_statistics(statistics)
+        courses_figure(run.plan.courses(), epochs=run.plan.epochs).savefig(folder["schedules.png"])
+        print_expectations(run.plan.courses())
         parameters = sum(weight.numel() for weight in module.parameters())
         describe(folder, config=module.config, data=run.data.source.fingerprint, parameters=parameters,
                  precision=str(trainer.precision))  # fmt: skip

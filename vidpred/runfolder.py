@@ -6,6 +6,7 @@ file                       what
 ``config.yaml``            the configuration, resolved
 ``run.json``               when, where and with what: seed, command, git revision, data, versions
 ``data.json``              of every split: frames, share of moving pixels, PSNR of copying at several horizons
+``schedules.png``          beta, forcing probability, learning rate and clip length over the run
 ``metrics.csv``            one row per epoch: epoch, step, seconds, and every logged metric's mean
 ``psnr.npz``               validation PSNR of the best epoch: ``clips`` (B,), ``psnr`` (B, S) in dB, NaN past
                            a clip's end, and ``context_frames``; every baseline's PSNR under its own name

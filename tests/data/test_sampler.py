@@ -112,3 +112,12 @@ def test_evaluation_can_be_cut():
     made = SequenceBatchSampler([10] * 9, batch_size=2, max_sequences=3, max_length=4)
     assert made.windows == [Window(0, 0, 4), Window(3, 0, 4), Window(6, 0, 4)]
     assert len(made) == 2
+
+
+def test_clips_are_cut_to_the_length_of_their_batch():
+    whole = epochs(2, clips_per_epoch=8)
+    cut = epochs(2, clips_per_epoch=8, length_at=lambda epoch, batch: 2 + epoch * 4 + batch % 2)
+    for epoch, batches in enumerate(cut):
+        for batch, windows in enumerate(batches):
+            length = 2 + epoch * 4 + batch % 2
+            assert windows == [window._replace(length=length) for window in whole[epoch][batch]]

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from jaxtyping import TypeCheckError
 from samples import SHAPE, TINY, lively
 from torch import nn
 
@@ -86,6 +87,17 @@ def test_previous_frame_is_true_where_forced_and_predicted_elsewhere():
             before = frames[number, step]
 
 
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_shares_average_true_and_predicted_frames(share):
+    film, poses, noise = clip(Echo(), dtype=torch.float32)
+    frames = unroll(Echo(), film, poses, noise=noise, forced=torch.full((2, 5), share)).frames
+    before = film[:, 0]
+    for step in range(5):
+        before = film[:, step] * share + before * (1 - share) if step else before
+        before = before + 0.01 + step
+        torch.testing.assert_close(frames[:, step], before)
+
+
 def test_coins_do_not_matter_where_predictions_are_perfect():
     class Perfect(Echo):
         def decode(self, previous, pose, z, context, carry):
@@ -97,7 +109,14 @@ def test_coins_do_not_matter_where_predictions_are_perfect():
         assert torch.equal(unroll(Perfect(), film, film, noise=noise, forced=coins.bool()).frames, film[:, 1:])
 
 
-def test_detached_gradients_do_not_pass_through_predictions():
+@pytest.mark.parametrize("gradient", ["whole", 0, -1])
+def test_other_gradients_are_refused(gradient):
+    film, poses, noise = clip(Echo(), dtype=torch.float32)
+    with pytest.raises((ValueError, TypeCheckError), match="gradient"):
+        unroll(Echo(), film, poses, noise=noise, forced=torch.zeros(2, 5).bool(), gradient=gradient)
+
+
+def test_gradients_pass_through_predictions_as_far_as_they_may():
     class Traced(Echo):
         def __init__(self):
             super().__init__()
@@ -108,13 +127,15 @@ def test_detached_gradients_do_not_pass_through_predictions():
 
     film, noise = torch.ones(1, 4, 3, 16, 24), torch.zeros(1, 3, 1, 1, 1)
     gradients = {}
-    for gradient in ("full", "detached"):
+    for gradient in ("full", "detached", 1, 2, 3):
         model = Traced()
         frames = unroll(model, film, film, noise=noise, forced=torch.zeros(1, 3).bool(), gradient=gradient).frames
         frames[0, 2].mean().backward()
         gradients[gradient] = float(model.weight.grad)
     assert gradients["full"] == pytest.approx(3 * 0.5**2)  # d w³ / dw
-    assert gradients["detached"] == pytest.approx(0.5**2)  # d (w · [w²]) / dw
+    assert gradients["detached"] == gradients[1] == pytest.approx(0.5**2)  # d (w · [w²]) / dw
+    assert gradients[2] == pytest.approx(0.5**2)  # cut before the last of three steps, too
+    assert gradients[3] == gradients["full"]
 
 
 @pytest.mark.parametrize("name", ["cvae", "lab"])

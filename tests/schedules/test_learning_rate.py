@@ -28,6 +28,27 @@ def test_warmup_rises_and_cosine_falls(total, warmup, floor):
 
 
 @pytest.mark.parametrize(
+    ("law", "total", "sentence"),
+    [
+        (WarmupCosine(warmup=0.1, floor=0.01), 100, "The learning rate warms up to 1 of the optimizer's at step 9, "
+         "then falls to 0.0103 of it at step 99, the last."),
+        (MultiStep(), 9, "The learning rate falls at epochs 2, 5 to 0.01 of it."),
+        (MultiStep(milestones=[]), 9, "The learning rate is 1 of the optimizer's throughout."),
+        (WarmupCosine(warmup=0.9), 10, "The learning rate warms up to 1 of the optimizer's at step 8."),
+    ],
+)  # fmt: skip
+def test_it_says_what_it_will_do(law, total, sentence):
+    assert law.describe(total) == sentence
+
+
+def test_milestones_after_the_end_are_warned_of_and_left_out_of_short_runs():
+    with pytest.warns(UserWarning, match=r"milestones=\[5\] are not before the end of the run \(4 epochs\)"):
+        MultiStep()(0, 4)
+    assert MultiStep().fit(4) == MultiStep(milestones=[2])
+    assert MultiStep().fit(9) == MultiStep(milestones=[2, 5])
+
+
+@pytest.mark.parametrize(
     ("make", "word"),
     [(lambda: WarmupCosine(warmup=1.0), "warmup"), (lambda: WarmupCosine(floor=1.5), "floor"),
      (lambda: MultiStep(gamma=0.0), "gamma")],

@@ -14,6 +14,7 @@ from vidpred.schedules.teacher_forcing import (
     Linear,
     Schedule,
     Step,
+    mix,
     toss,
 )
 
@@ -166,3 +167,14 @@ def test_coins_fall_as_often_as_the_probability_says(prob):
 def test_impossible_options_are_refused(make, word):
     with pytest.raises(ValueError, match=word):
         make()
+
+
+def test_pixels_are_mixed_by_the_probability_itself():
+    shares = mix(Constant(prob=0.3, mixing="pixels"), 0.3, **COINS)
+    assert shares.shape == (6, 5)
+    assert (shares == torch.tensor(0.3)).all()
+
+
+def test_a_granularity_of_coins_that_are_not_tossed_is_refused():
+    with pytest.raises(ValueError, match="granularity=frame would be ignored"):
+        Linear(mixing="pixels", granularity="frame")

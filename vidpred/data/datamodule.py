@@ -1,5 +1,6 @@
 """The LightningDataModule: windows of packed sequences, random for training, whole for evaluation."""
 
+import math
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from vidpred.data.posing import PoseInput
 from vidpred.data.sampler import ClipBatchSampler, SequenceBatchSampler
 from vidpred.data.source import Source, Split
 from vidpred.data.store import Store, StoreError
+from vidpred.schedules import clip_length as lengths
 from vidpred.types import Batch, Clip, FrameShape
 
 
@@ -24,6 +26,7 @@ class ClipDataModule(LightningDataModule):
         clip_length: T, frames of a training clip, context included.
         batch_size: B, training clips a process gets in a batch.
         clips_per_epoch: training clips in an epoch, over all processes; None is every window once.
+        length_schedule: frames of the training clips over the run, up to ``clip_length``.
         random_start: shift the windows of every pass by a random offset.
         clip_stride: frames from the start of one window to the next; None cuts without overlap.
         frame_step: take every so many-th frame of a sequence, for training and evaluation.
@@ -47,6 +50,7 @@ class ClipDataModule(LightningDataModule):
         clip_length: int,
         batch_size: int,
         clips_per_epoch: int | None = None,
+        length_schedule: lengths.Schedule = lengths.WHOLE,
         random_start: bool = True,
         clip_stride: int | None = None,
         frame_step: int = 1,
@@ -69,7 +73,7 @@ class ClipDataModule(LightningDataModule):
         self.source, self.poses, self.clip_length, self.batch_size = source, poses, clip_length, batch_size
         self.clips_per_epoch, self.random_start = clips_per_epoch, random_start
         self.clip_stride, self.frame_step, self.fraction = clip_stride, frame_step, fraction
-        self.augmentation = augmentation
+        self.augmentation, self.length_schedule = augmentation, length_schedule
         if augmentation is not None and augmentation.flip and poses.uses_images(source.content.pose_channels > 0):
             raise ValueError(
                 "data.augment.flip must exchange left and right limbs, which pose images do not tell apart: "
@@ -120,6 +124,7 @@ class ClipDataModule(LightningDataModule):
             augmentation=self.augmentation,
             rank=rank,
             world_size=world_size,
+            length_at=self._length_at,
         )
 
     def eval_sampler(self, split: Split, *, rank: int = 0, world_size: int = 1) -> SequenceBatchSampler:
@@ -157,10 +162,24 @@ class ClipDataModule(LightningDataModule):
         Lightning's own estimate would load the training data before a checkpoint has told where the run stands.
         """
         if self._batches is None:
-            batches = len(self.train_sampler(world_size=self._world_size))
-            limit: Any = 1.0 if self.trainer is None else self.trainer.limit_train_batches
-            self._batches = max(1, min(batches, limit) if isinstance(limit, int) else int(batches * limit))
+            limit = None if self.trainer is None else self.trainer.limit_train_batches
+            self._batches = self.count_batches(world_size=self._world_size, limit=limit)
         return self._batches
+
+    def count_batches(self, *, world_size: int, limit: int | float | None) -> int:
+        """Training batches of an epoch; the data is drawn or packed only where their number decides.
+
+        Args:
+            world_size: number of processes.
+            limit: ``limit_train_batches`` of Lightning: a number of batches, a share of them, or None.
+        """
+        if self.clips_per_epoch is not None:
+            batches = self.clips_per_epoch // (self.batch_size * world_size)
+        else:
+            self.prepare_data()
+            batches = len(self.train_sampler(world_size=world_size))
+        share = 1.0 if limit is None else limit
+        return max(1, min(batches, share) if isinstance(share, int) else int(batches * share))
 
     def val_dataloader(self) -> "DataLoader[Clip]":
         """Whole validation clips."""
@@ -184,6 +203,17 @@ class ClipDataModule(LightningDataModule):
     def on_after_batch_transfer(self, batch: Clip, dataloader_idx: int) -> Batch:
         """uint8 to float in [0, 1], on the device."""
         return to_batch(batch)
+
+    def _length_at(self, epoch: int, batch: int) -> int:
+        """Frames of the clips of a batch, where a run of known length is served."""
+        trainer = self.trainer
+        if trainer is None or not trainer.max_epochs:
+            return self.clip_length
+        steps = math.ceil(self.batches_per_epoch / trainer.accumulate_grad_batches)
+        position, total = epoch, trainer.max_epochs
+        if self.length_schedule.by == "step":
+            position, total = epoch * steps + batch // trainer.accumulate_grad_batches, total * steps
+        return self.length_schedule(position, total, clip_length=self.clip_length)
 
     def _loader(self, split: Split, sampler: ClipBatchSampler | SequenceBatchSampler) -> "DataLoader[Clip]":
         return DataLoader(

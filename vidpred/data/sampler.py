@@ -4,7 +4,7 @@ Lightning does not skip consumed batches when a run is resumed inside an epoch; 
 was. Loaders with workers call ``iter()`` more than once, hence the start is consumed when the iterator first runs.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from torch.utils.data import Sampler
@@ -33,6 +33,8 @@ class ClipBatchSampler(Sampler[list[Window]]):
         random_start: draw offsets; otherwise windows start at multiples of ``length``.
         rank: of this process.
         world_size: number of processes.
+        length_at: frames of the clips of a batch, by epoch and batch, at most ``length``; the windows are cut to their
+            first so many. None leaves them whole.
 
     Raises:
         ValueError: if no sequence holds a clip, or an epoch holds no batch.
@@ -53,6 +55,7 @@ class ClipBatchSampler(Sampler[list[Window]]):
         augmentation: Augmentation | None = None,
         rank: int = 0,
         world_size: int = 1,
+        length_at: Callable[[int, int], int] | None = None,
     ) -> None:
         self.sampler = self  # Lightning looks here for set_epoch
         if frame_step < 1 or (stride is not None and stride < 1) or not 0 < fraction <= 1:
@@ -71,7 +74,7 @@ class ClipBatchSampler(Sampler[list[Window]]):
         self._pass_size = max(1, round(total * fraction))
         self._kept = [index * total // self._pass_size for index in range(self._pass_size)]
         self._seed, self._random_start = seed, random_start and fraction == 1
-        self._augmentation = augmentation
+        self._augmentation, self._length_at = augmentation, length_at
         self._batch_size, self._rank, self._world_size = batch_size, rank, world_size
         self._clips = clips_per_epoch or self._pass_size
         if len(self) < 1:
@@ -100,7 +103,9 @@ class ClipBatchSampler(Sampler[list[Window]]):
         step = self._batch_size * self._world_size
         for batch in range(start, len(self)):
             first = epoch * len(self) * step + batch * step + self._rank * self._batch_size
-            yield [self.window(position) for position in range(first, first + self._batch_size)]
+            windows = [self.window(position) for position in range(first, first + self._batch_size)]
+            length = self._length_at(epoch, batch) if self._length_at else self._length
+            yield [window._replace(length=length) for window in windows]
 
     def window(self, position: int) -> Window:
         """The window at a position of the endless stream of clips."""

@@ -26,6 +26,9 @@ class Controller(Objective, Protocol):
     def observe(self, terms: Terms) -> Scalar:
         """Beta for this batch, given its terms; moves the state."""
 
+    def describe(self) -> str:
+        """What to expect of beta, in one sentence."""
+
 
 class ControlVae(nn.Module):
     """A PI controller of beta that holds KL at a set point (Shao et al. 2020, arXiv 2004.05988).
@@ -88,6 +91,13 @@ class ControlVae(nn.Module):
         room_above = (self.beta_max - fixed - self.integral).clamp(min=0)
         self.integral += (-self.ki * error).clamp(room_below, room_above)
         return (fixed + self.integral).clamp(self.beta_min, self.beta_max)
+
+    def describe(self) -> str:
+        """What to expect of beta, in one sentence."""
+        return (
+            f"beta is set by a controller that holds KL at {self.kl_target:.4g} nats a frame, within "
+            f"{self.beta_min:.4g} and {self.beta_max:.4g}."
+        )
 
     def weights(self, beta: Beta) -> Weights:
         """The weight of every term."""
@@ -167,6 +177,13 @@ class Geco(nn.Module):
         self.average.copy_(average)
         self.log_multiplier.copy_((self.log_multiplier + self.rate * violation).clamp(self.log_min, self.log_max))
         return torch.exp(-self.log_multiplier)
+
+    def describe(self) -> str:
+        """What to expect of beta, in one sentence."""
+        return (
+            f"beta is set by a multiplier that holds the reconstruction term at {self.tolerance:.4g} a frame, with the "
+            f"least KL that allows it."
+        )
 
     def weights(self, beta: Beta) -> Weights:
         """The weight of every term: λ = 1 / beta for the reconstruction."""

@@ -6,9 +6,22 @@ gives whole numbers of frames and never falls. It cuts training clips only; vali
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Protocol, runtime_checkable
 
 from vidpred.schedules.course import describe_lengths
 from vidpred.schedules.law import By, check_by
+
+
+@runtime_checkable
+class Schedule(Protocol):
+    """Frames of a training clip over the run."""
+
+    @property
+    def by(self) -> By:
+        """What positions count."""
+
+    def __call__(self, position: int, total: int, *, clip_length: int) -> int:
+        """Frames at a position, at most ``clip_length``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,3 +117,6 @@ class Growing:
     def fit(self, total: int) -> "Growing":
         """The law itself where its delay ends before the run; else a copy whose delay does."""
         return replace(self, delay=min(self.delay, total - 1))
+
+
+WHOLE = Constant()

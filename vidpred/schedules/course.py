@@ -66,6 +66,25 @@ def describe_lengths(values: Sequence[int], *, clip_length: int, by: By) -> str:
     return f"{grows}; from {by} {values.index(clip_length)} they have all {clip_length}."
 
 
+def describe_rate(factors: Sequence[float], *, by: By) -> str:
+    """What the learning rate does over a run, in one sentence.
+
+    Args:
+        factors: on the optimizer's learning rate, at every position, at least one.
+        by: what positions count.
+    """
+    if _is_constant(factors):
+        return f"The learning rate is {factors[0]:.4g} of the optimizer's throughout."
+    peak, last = factors.index(max(factors)), len(factors) - 1
+    parts = [f"warms up to {max(factors):.4g} of the optimizer's at {by} {peak}"] if peak else []
+    falls = [position for position in range(peak + 1, last + 1) if factors[position] < factors[position - 1]]
+    if 0 < len(falls) <= LISTED and len(falls) < last - peak:
+        parts.append(f"falls at {_enumerate(falls, by)} to {factors[-1]:.4g} of it")
+    elif falls:
+        parts.append(f"falls to {factors[-1]:.4g} of it at {by} {last}, the last")
+    return f"The learning rate {', then '.join(parts)}."
+
+
 def find_starts(values: Sequence[float]) -> list[int]:
     """Where the rises of a course begin: the end of its first hold, and every step against its direction.
 

@@ -1,9 +1,11 @@
 """Learning-rate schedules: a factor on the optimizer's learning rate, as a function of the position in the run."""
 
 import math
+import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from vidpred.schedules.course import describe_rate
 from vidpred.schedules.law import By, check_by
 
 
@@ -41,6 +43,14 @@ class WarmupCosine:
         progress = min(1.0, (position - rise) / (total - rise))
         return self.floor + (1 - self.floor) * (1 + math.cos(math.pi * progress)) / 2
 
+    def describe(self, total: int) -> str:
+        """What to expect of a run, in one sentence that is read off the values."""
+        return describe_rate([self(position, total) for position in range(total)], by=self.by)
+
+    def fit(self, total: int) -> "WarmupCosine":
+        """Itself: it is a law of parts of the run."""
+        return self
+
 
 @dataclass(frozen=True, kw_only=True)
 class MultiStep:
@@ -65,5 +75,18 @@ class MultiStep:
         check_by(self.by, "lr_schedule")
 
     def __call__(self, position: int, total: int) -> float:
-        """The factor at a position, counted from 0; the total does not matter."""
+        """The factor at a position, counted from 0; milestones that the run does not reach are warned of."""
+        late = [milestone for milestone in self.milestones if milestone >= total]
+        if position == 0 and late:
+            warnings.warn(
+                f"lr_schedule.milestones={late} are not before the end of the run ({total} {self.by}s)", stacklevel=1
+            )
         return self.gamma ** sum(position >= milestone for milestone in self.milestones)
+
+    def describe(self, total: int) -> str:
+        """What to expect of a run, in one sentence that is read off the values."""
+        return describe_rate([self(position, total) for position in range(total)], by=self.by)
+
+    def fit(self, total: int) -> "MultiStep":
+        """The law without the milestones that the run does not reach."""
+        return replace(self, milestones=[milestone for milestone in self.milestones if milestone < total])

@@ -9,20 +9,23 @@ import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 
-from vidpred.schedules.coins import GRANULARITIES, Granularity, Schedule, toss
+from vidpred.schedules.adaptive import Adaptive
+from vidpred.schedules.coins import Granularity, Mixing, Schedule, check_coins, mix, toss
 from vidpred.schedules.course import describe_forcing
 from vidpred.schedules.shapes import between, rise
 
 __all__ = [
-    "GRANULARITIES",
+    "Adaptive",
     "Constant",
     "Cosine",
     "Exponential",
     "Granularity",
     "InverseSigmoid",
     "Linear",
+    "Mixing",
     "Schedule",
     "Step",
+    "mix",
     "toss",
 ]
 
@@ -37,9 +40,10 @@ class Constant:
 
     prob: float
     granularity: Granularity = "epoch"
+    mixing: Mixing = "coin"
 
     def __post_init__(self) -> None:
-        _check(self.granularity, prob=self.prob)
+        check_coins(self.granularity, self.mixing, prob=self.prob)
 
     def __call__(self, position: int, total: int) -> float:
         """The probability; the position does not matter."""
@@ -62,9 +66,10 @@ class _Decay(ABC):
     prob_stop: float = 0.0
     decay_start: int = 10
     granularity: Granularity = "epoch"
+    mixing: Mixing = "coin"
 
     def __post_init__(self) -> None:
-        _check(self.granularity, prob_start=self.prob_start, prob_stop=self.prob_stop)
+        check_coins(self.granularity, self.mixing, prob_start=self.prob_start, prob_stop=self.prob_stop)
         if self.decay_start < 0:
             raise ValueError(f"teacher_forcing.decay_start must be >= 0, got {self.decay_start}")
 
@@ -108,6 +113,7 @@ class Linear(_Decay):
         prob_stop: what the decay tends to.
         decay_start: s, an epoch.
         granularity: what one coin decides for.
+        mixing: by a coin, or by the pixels' mean.
 
     Raises:
         ValueError: for a parameter out of its range.
@@ -129,6 +135,7 @@ class Step(_Decay):
         amount: taken off each epoch.
         decay_start: the first epoch with a lower probability.
         granularity: what one coin decides for.
+        mixing: by a coin, or by the pixels' mean.
 
     Raises:
         ValueError: for a parameter out of its range.
@@ -166,6 +173,7 @@ class Exponential(_Decay):
         k: what remains of the way after an epoch, 0 to 1 (both exclusive).
         decay_start: s, an epoch, the last one at prob_start.
         granularity: what one coin decides for.
+        mixing: by a coin, or by the pixels' mean.
 
     Raises:
         ValueError: for a parameter out of its range.
@@ -200,6 +208,7 @@ class InverseSigmoid(_Decay):
         k: slowness, at least 1, in epochs.
         decay_start: s, an epoch, the last one at prob_start.
         granularity: what one coin decides for.
+        mixing: by a coin, or by the pixels' mean.
 
     Raises:
         ValueError: for a parameter out of its range.
@@ -232,6 +241,7 @@ class Cosine(_Decay):
         prob_stop: what the decay tends to.
         decay_start: s, an epoch, the last one at prob_start.
         granularity: what one coin decides for.
+        mixing: by a coin, or by the pixels' mean.
 
     Raises:
         ValueError: for a parameter out of its range.
@@ -239,11 +249,3 @@ class Cosine(_Decay):
 
     def _decayed(self, elapsed: int, length: int) -> float:
         return between(self.prob_start, self.prob_stop, rise("cosine", elapsed / length))
-
-
-def _check(granularity: str, **probs: float) -> None:
-    if granularity not in GRANULARITIES:
-        raise ValueError(f"teacher_forcing.granularity must be one of {list(GRANULARITIES)}, got {granularity!r}")
-    for name, prob in probs.items():
-        if not 0 <= prob <= 1:
-            raise ValueError(f"teacher_forcing.{name} must lie in [0, 1], got {prob}")

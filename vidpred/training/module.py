@@ -16,10 +16,11 @@ from vidpred import __version__
 from vidpred.data.datamodule import ClipDataModule, batches_done
 from vidpred.metrics import psnr
 from vidpred.networks import Model, rollout, unroll
-from vidpred.networks.unroll import Gradient
+from vidpred.networks.unroll import Gradient, check_gradient
 from vidpred.objectives import Controller, Objective
+from vidpred.objectives.terms import mean_squared_error
+from vidpred.schedules.teacher_forcing import Adaptive, mix
 from vidpred.schedules.teacher_forcing import Schedule as TeacherForcing
-from vidpred.schedules.teacher_forcing import toss
 from vidpred.seeds import Stream, clip_generators, mix_seed
 from vidpred.training.guard import StepGuard
 from vidpred.types import Batch, Prediction
@@ -73,7 +74,7 @@ class VideoPrediction(LightningModule):
         optimizer: makes the optimizer from parameters.
         lr_schedule: factor on the learning rate over the run.
         context_frames: K, frames that a rollout is given.
-        gradient: through a predicted previous frame: "full" or "detached".
+        gradient: through a predicted previous frame: "full", "detached", or cut before every so many-th step.
         chunk: steps computed together where a whole batch is forced; None is all of them.
         validation_z: what z is in validation: "sample" from the prior, or its "mean".
         guard: watches for steps that are not finite.
@@ -103,8 +104,7 @@ class VideoPrediction(LightningModule):
         super().__init__()
         if context_frames < 1:
             raise ValueError(f"context_frames must be >= 1, got {context_frames}")
-        if gradient not in ("full", "detached"):
-            raise ValueError(f"gradient must be 'full' or 'detached', got {gradient!r}")
+        check_gradient(gradient)
         if validation_z not in ("sample", "mean"):
             raise ValueError(f"validation.z must be 'sample' or 'mean', got {validation_z!r}")
         self.model, self.objective = model, objective
@@ -127,7 +127,8 @@ class VideoPrediction(LightningModule):
         """Predict every frame after the context, weigh the terms, log."""
         now = self.now
         prob = self.teacher_forcing(now.epoch, now.epochs)
-        prediction = self.predict_clip(batch, prob, now)
+        forced = self._mix(batch, prob, now)
+        prediction = self.predict_clip(batch, forced)
         target, poses = batch.frames[:, self.context_frames :], batch.poses[:, self.context_frames :]
         terms = self.objective(prediction, target, poses, progress=now.progress)
         beta = self._beta(terms, now)
@@ -137,24 +138,24 @@ class VideoPrediction(LightningModule):
         self.log_dict({"train/loss": loss.detach(), **{f"train/{name}": mean.detach() for name, mean in means.items()}},
                       prog_bar=True, on_step=True, on_epoch=True)  # fmt: skip
         self._log_schedules(beta, self.objective.equivalent_beta(1.0, prediction, target, terms), prob)
+        if isinstance(self.teacher_forcing, Adaptive):
+            self.teacher_forcing.observe(mean_squared_error(prediction.frames.detach(), target), forced)
         return self.guard.poison(loss)
 
-    def predict_clip(self, batch: Batch, prob: float, now: Now) -> Prediction:
-        """Unroll a batch with the coins and the noise of this moment."""
-        clips, steps = len(batch.frames), batch.frames.shape[1] - self.context_frames
-        world, rank = self.trainer.world_size, self.trainer.global_rank
-        coins = toss(self.teacher_forcing, prob, clips=clips * world, steps=steps,
-                     seed=self.seed, epoch=now.epoch, step=now.batch)  # fmt: skip
-        noise = torch.randn(clips, steps, *self.model.latent_shape, device=self.device)
-        return unroll(
-            self.model, batch.frames, batch.poses,
-            noise=noise, forced=coins[rank * clips : (rank + 1) * clips],
-            gradient=self.gradient, chunk=self.chunk,
-        )  # fmt: skip
+    def predict_clip(self, batch: Batch, forced: Tensor) -> Prediction:
+        """Unroll a batch with the noise of this moment."""
+        noise = torch.randn(*forced.shape, *self.model.latent_shape, device=self.device)
+        return unroll(self.model, batch.frames, batch.poses, noise=noise, forced=forced,
+                      gradient=self.gradient, chunk=self.chunk)  # fmt: skip
 
     def on_train_batch_start(self, batch: Batch, index: int) -> None:
         """Reseed from (seed, batch of the run, rank): nothing is carried, so a resumed run draws the same noise."""
         torch.manual_seed(mix_seed(self.seed, Stream.NOISE, self.now.batch, self.trainer.global_rank))
+
+    def on_train_epoch_end(self) -> None:
+        """Let forcing that follows the training move."""
+        if isinstance(self.teacher_forcing, Adaptive):
+            self.teacher_forcing.advance()
 
     def validation_step(self, batch: Batch, index: int) -> Rollouts:  # type: ignore[override]
         """Roll out whole clips; the noise depends on the clip alone."""
@@ -242,6 +243,14 @@ class VideoPrediction(LightningModule):
         generators = clip_generators(self.seed, batch.sequence.tolist())
         context = batch.frames[:, : self.context_frames]
         return rollout(self.model, context, batch.poses, z=self.validation_z, generators=generators)
+
+    def _mix(self, batch: Batch, prob: float, now: Now) -> Tensor:
+        """The share of the true frame in every previous frame, by coins that all processes share."""
+        clips, steps = len(batch.frames), batch.frames.shape[1] - self.context_frames
+        world, rank = self.trainer.world_size, self.trainer.global_rank
+        shares = mix(self.teacher_forcing, prob, clips=clips * world, steps=steps,
+                     seed=self.seed, epoch=now.epoch, step=now.batch)  # fmt: skip
+        return shares[rank * clips : (rank + 1) * clips]
 
     def _beta(self, terms: dict[str, Tensor], now: Now) -> float | Tensor:
         """What the controller makes of the terms, or the schedule of the moment."""

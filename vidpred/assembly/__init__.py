@@ -1,0 +1,23 @@
+"""From a configuration to objects: the only room that instantiates what YAML files name."""
+
+from vidpred.assembly.building import build, to_plain
+from vidpred.assembly.parts import build_data, build_model, build_preparation
+from vidpred.assembly.plan import Plan
+from vidpred.assembly.run import Run, build_run, prepare_plan
+from vidpred.assembly.trained import data_of, load_predictor
+from vidpred.configuration import compose
+
+__all__ = [
+    "Plan",
+    "Run",
+    "build",
+    "build_data",
+    "build_model",
+    "build_preparation",
+    "build_run",
+    "prepare_plan",
+    "compose",
+    "data_of",
+    "load_predictor",
+    "to_plain",
+]

@@ -1,0 +1,60 @@
+"""Devices and precision: what is asked for, and what is there."""
+
+import torch
+from omegaconf import DictConfig
+
+
+def check_device(trainer: DictConfig) -> None:
+    """Refuse a device that is not there.
+
+    Raises:
+        ValueError: that says which are.
+    """
+    present = {"cpu": "any number of processes"}
+    if torch.cuda.is_available():
+        present["gpu"] = f"{torch.cuda.device_count()}"
+    if torch.backends.mps.is_available():
+        present["mps"] = "1"
+    wanted = {"cuda": "gpu"}.get(trainer.accelerator, trainer.accelerator)
+    listed = ", ".join(f"{name} ({count})" for name, count in present.items())
+    if wanted != "auto" and wanted not in present:
+        raise ValueError(f"trainer.accelerator={trainer.accelerator}: no such device here; there is {listed}")
+    devices = trainer.devices
+    if isinstance(devices, int) and (devices == 0 or devices < -1):
+        raise ValueError(f"trainer.devices must be a positive number, -1 (all) or a list, got {devices}")
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if gpus and wanted in ("gpu", "auto") and isinstance(devices, int) and devices > gpus:
+        raise ValueError(f"trainer.devices={devices}: there is {listed}")
+    if trainer.max_epochs is None or trainer.max_epochs < 1:
+        raise ValueError(f"trainer.max_epochs must be >= 1, got {trainer.max_epochs}: schedules need its length")
+
+
+def choose_precision(trainer: DictConfig) -> str:
+    """``trainer.precision``; "auto" is bf16-mixed where the hardware computes it, else 32-true."""
+    if trainer.precision != "auto":
+        return str(trainer.precision)
+    if trainer.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+    if trainer.accelerator in ("auto", "mps") and torch.backends.mps.is_available():
+        return "32-true"
+    return "bf16-mixed" if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported() else "32-true"
+
+
+def find_device(name: str) -> torch.device:
+    """The device of a name; "auto" is the GPU where there is one.
+
+    Raises:
+        ValueError: if it is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.empty(0, device=name)
+        return torch.device(name)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device={name} is not here: {str(error).splitlines()[0]}") from None
+
+
+def count_processes(trainer: DictConfig) -> int:
+    """Processes of all nodes, where their number is given."""
+    return trainer.devices * trainer.num_nodes if isinstance(trainer.devices, int) and trainer.devices > 0 else 1

@@ -1,0 +1,95 @@
+"""All that a training needs, from its configuration."""
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from lightning import Trainer
+from omegaconf import DictConfig, OmegaConf
+
+from vidpred.assembly.building import build, to_plain
+from vidpred.assembly.devices import check_device, choose_precision
+from vidpred.assembly.parts import build_data, build_model
+from vidpred.assembly.plan import Plan, build_plan
+from vidpred.data.datamodule import ClipDataModule
+from vidpred.networks.checkpoint import load_weights, read_checkpoint
+from vidpred.training.guard import StepGuard
+from vidpred.training.module import VideoPrediction
+
+
+@dataclass(frozen=True)
+class Run:
+    """All that a training needs."""
+
+    plan: Plan
+    data: ClipDataModule
+    module: VideoPrediction
+    trainer: Trainer
+
+
+def build_run(cfg: DictConfig) -> Run:
+    """Build data, module and trainer; draw or pack the data.
+
+    Raises:
+        ValueError: for what the options cannot mean, with the reason.
+    """
+    check_device(cfg.trainer)
+    precision = choose_precision(cfg.trainer)
+    torch.manual_seed(cfg.seed)
+    data, plan = prepare_plan(cfg)
+    model = build_model(cfg, data.shape)
+    if cfg.init_from is not None:
+        assert isinstance(model, torch.nn.Module)
+        load_weights(model, read_checkpoint(Path(cfg.init_from)), name=cfg.init_from)
+    data.prepare_data()
+    module = VideoPrediction(
+        model=model,
+        objective=plan.objective,
+        kl_anneal=plan.kl_anneal,
+        teacher_forcing=plan.teacher_forcing,
+        optimizer=build(cfg.optimizer, **({"fused": False} if precision == "16-mixed" else {})),
+        lr_schedule=plan.lr_schedule,
+        context_frames=cfg.context_frames,
+        gradient=cfg.gradient,
+        chunk=cfg.chunk,
+        validation_z=cfg.validation.z,
+        guard=StepGuard(**cfg.guard),
+        seed=cfg.seed,
+        compiled=cfg.trainer.compile,
+        config=to_plain(cfg),
+    )
+    return Run(plan, data, module, _build_trainer(cfg, precision))
+
+
+def prepare_plan(cfg: DictConfig) -> tuple[ClipDataModule, Plan]:
+    """The data, not drawn yet, and the schedules: what can be known of a run before anything is paid for.
+
+    Raises:
+        ValueError: for what the options cannot mean, with the reason.
+    """
+    if "root" in list(cfg.data):  # also where it is missing; the checkpoint shall find it from elsewhere too
+        cfg.data.root = str(Path(cfg.data.root).expanduser().resolve())
+    data = build_data(to_plain(cfg)["data"])
+    plan = build_plan(cfg, data)
+    data.length_schedule = plan.length_schedule
+    return data, plan
+
+
+def _build_trainer(cfg: DictConfig, precision: str) -> Trainer:
+    """Lightning's trainer with callbacks and loggers."""
+    callbacks = [build(callback) for callback in cfg.callbacks.values() if callback is not None]
+    loggers = [build(logger) for logger in cfg.logger.values() if logger is not None]
+    options = {key: value for key, value in cfg.trainer.items() if key != "compile"}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*use_distributed_sampler.*")
+        trainer: Trainer = build(
+            OmegaConf.create(options),
+            precision=precision,
+            callbacks=callbacks,
+            logger=loggers or False,
+            default_root_dir=cfg.run_dir,
+            use_distributed_sampler=False,
+            enable_progress_bar=cfg.callbacks.get("progress") is not None,
+        )
+    return trainer
