@@ -1,7 +1,7 @@
-"""Score a checkpoint: ``python -m vidpred.evaluate ckpt=outputs/…``."""
+"""Score checkpoints: ``python -m vidpred.evaluate ckpt=outputs/…``."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+import warnings
+from typing import TYPE_CHECKING, Any
 
 from vidpred import cli
 
@@ -10,17 +10,32 @@ if TYPE_CHECKING:
 
 
 def main(cfg: "DictConfig") -> float:
-    """Roll out every clip of the split, print and write the scores; the mean PSNR in dB."""
-    from vidpred.assembly import data_of, load_predictor
-    from vidpred.evaluation.outcome import record_evaluation
-    from vidpred.reporting.outcome import print_evaluation
-    from vidpred.runfolder import RunFolder, home_of
+    """Score every checkpoint, explain, compare the others with the first; the mean PSNR of the first in dB."""
+    from vidpred.assembly import build, evaluate_checkpoint, find_checkpoints
+    from vidpred.evaluation.assessment import compare
+    from vidpred.evaluation.scoring import Scorer
+    from vidpred.metrics.lpips import Lpips, PerceptualWeightsError
+    from vidpred.reporting.evaluation import print_evaluation
 
-    out = Path(cfg.out) if cfg.out is not None else home_of(Path(cfg.ckpt)) / "evaluation"
-    predictor = load_predictor(Path(cfg.ckpt), device=cfg.device)
-    summary = record_evaluation(RunFolder(out), predictor, data_of(predictor), split=cfg.split, z=cfg.z, seed=cfg.seed)
-    print_evaluation(RunFolder(out))
-    return float(summary["psnr"])
+    left_out: list[str] = []
+    lpips = None
+    if cfg.lpips:
+        try:
+            lpips = Lpips()
+        except PerceptualWeightsError as error:
+            left_out.append(str(error))
+            warnings.warn(str(error), stacklevel=1)
+    scorer = Scorer(build(cfg.protocol), mask=cfg.mask, lpips=lpips)
+    first: Any = None
+    for path in find_checkpoints(cfg.ckpt):
+        assessment, folder = evaluate_checkpoint(cfg, path, scorer, left_out)
+        print_evaluation(folder)
+        if first is None:
+            first = (path, assessment)
+        else:
+            names = (str(first[0]), str(path))
+            print(compare(first[1], assessment, names=names, seed=cfg.seed)["sentence"])
+    return float(sum(clip.mean() for clip in first[1].curves["psnr"]) / len(first[1].windows))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ file                       what
 ``psnr.npz``               validation PSNR of the best epoch: ``clips`` (B,), ``psnr`` (B, S) in dB, NaN past
                            a clip's end, and ``context_frames``; every baseline's PSNR under its own name
 ``summary.json``           status, best and last scores, baselines
+``doctor.json``            does z live: numbers and verdict of the last validation
 ``film.gif``               truth, pose and prediction of a few validation clips, at the best epoch
 ``strip.png``              the same as a still picture
 ``psnr.png``               PSNR per frame of the model and the baselines

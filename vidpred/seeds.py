@@ -30,6 +30,17 @@ def mix_seed(*parts: int) -> int:
     return state >> 1
 
 
-def clip_generators(seed: int, clips: Iterable[int]) -> list[Generator]:
-    """One generator per clip for its rollout: the same film in whatever batch or process the clip is rolled out."""
-    return [Generator().manual_seed(mix_seed(seed, Stream.ROLLOUT, clip)) for clip in clips]
+def clip_generators(seed: int, clips: Iterable[int], *, samples: Iterable[int] = (0,)) -> list[Generator]:
+    """One generator per clip and sample: the same film in whatever batch or process it is rolled out.
+
+    Args:
+        seed: of the rollouts.
+        clips: their numbers.
+        samples: numbers of the samples of a clip, which follow each other; sample 0 is what training validates with.
+    """
+    drawn = list(samples)
+    return [
+        Generator().manual_seed(mix_seed(seed, Stream.ROLLOUT, clip, *([sample] if sample else [])))
+        for clip in clips
+        for sample in drawn
+    ]

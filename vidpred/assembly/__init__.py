@@ -1,6 +1,7 @@
 """From a configuration to objects: the only room that instantiates what YAML files name."""
 
 from vidpred.assembly.building import build, to_plain
+from vidpred.assembly.evaluating import evaluate_checkpoint, find_checkpoints
 from vidpred.assembly.parts import build_data, build_model, build_preparation
 from vidpred.assembly.plan import Plan
 from vidpred.assembly.run import Run, build_run, prepare_plan
@@ -18,6 +19,8 @@ __all__ = [
     "prepare_plan",
     "compose",
     "data_of",
+    "evaluate_checkpoint",
+    "find_checkpoints",
     "load_predictor",
     "to_plain",
 ]

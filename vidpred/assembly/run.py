@@ -52,6 +52,7 @@ def build_run(cfg: DictConfig) -> Run:
         lr_schedule=plan.lr_schedule,
         context_frames=cfg.context_frames,
         gradient=cfg.gradient,
+        prior_share=cfg.prior_share,
         chunk=cfg.chunk,
         validation_z=cfg.validation.z,
         guard=StepGuard(**cfg.guard),

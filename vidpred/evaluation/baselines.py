@@ -12,12 +12,13 @@ name                 prediction of frame t
 ===================  =======================================================================================
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
 from einops import rearrange
 from jaxtyping import Float, Int
+from numpy import ndarray as Array
 from torch import Tensor
 from torch.nn import functional
 
@@ -28,19 +29,34 @@ from vidpred.data.source import Split
 from vidpred.data.store import Store
 from vidpred.metrics import psnr
 
+Frames = Float[Tensor, "S C H W"]
+Score = Callable[[Frames, Frames, int], dict[str, Float[Tensor, " S"]]]  # of prediction, truth and the clip's place
 _POOLED = 16  # pose maps are compared at 16×16
 _BANK = 4096  # training frames that are compared with, spread evenly over all
 
 
-def score_baselines(
+def psnr_of_baselines(
     data: ClipDataModule, split: Split, windows: Sequence[Window], *, context_frames: int
-) -> dict[str, list[Float[Tensor, " S"]]]:
-    """PSNR of every baseline, per clip and predicted frame, in dB.
+) -> dict[str, list[Float[Array, " S"]]]:
+    """PSNR of every baseline, per clip and predicted frame, in dB."""
+
+    def score(predicted: Frames, target: Frames, _: int) -> dict[str, Float[Tensor, " S"]]:
+        return {"psnr": psnr(predicted[None], target[None], data_range=1.0)[0]}
+
+    scores = score_baselines(data, split, windows, score, context_frames=context_frames)
+    return {name: metrics["psnr"] for name, metrics in scores.items()}
+
+
+def score_baselines(
+    data: ClipDataModule, split: Split, windows: Sequence[Window], score: Score, *, context_frames: int
+) -> dict[str, dict[str, list[Float[Array, " S"]]]]:
+    """Every metric of every baseline, per clip and predicted frame.
 
     Args:
         data: where training frames and oracle come from.
         split: of the clips.
         windows: the clips.
+        score: gives the metrics of a clip's predicted frames.
         context_frames: K.
     """
     store, train = data.store(split), data.store("train")
@@ -50,7 +66,7 @@ def score_baselines(
     oracles = data.source.oracles(
         split, [(window.sequence, (window.length - 1) * window.step + 1) for window in windows]
     )
-    scores: dict[str, list[Tensor]] = {}
+    scores: dict[str, dict[str, list[Array]]] = {}
     for number, window in enumerate(windows):
         first = store.sequences[window.sequence].first + window.start
         own = first + window.step * np.arange(window.length)
@@ -65,8 +81,8 @@ def score_baselines(
         if oracles is not None:
             predictions["oracle"] = torch.from_numpy(oracles[number][:: window.step][context_frames:])
         for name, predicted in predictions.items():
-            score = psnr(predicted[None], frames[None, context_frames:], data_range=1.0)[0]
-            scores.setdefault(name, []).append(score)
+            for metric, values in score(predicted, frames[context_frames:], number).items():
+                scores.setdefault(name, {}).setdefault(metric, []).append(values.numpy())
     return scores
 
 

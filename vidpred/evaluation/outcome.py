@@ -1,16 +1,14 @@
 """The outcome of a training: its best validation next to the baselines on the same clips."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray as Array
 
 from vidpred.data.datamodule import ClipDataModule
-from vidpred.data.source import Split
-from vidpred.evaluation.baselines import score_baselines
-from vidpred.evaluation.scoring import as_matrix, score_model
-from vidpred.predictor import Predictor
+from vidpred.doctor import Verdict, Vitals, judge
+from vidpred.evaluation.baselines import psnr_of_baselines
 from vidpred.runfolder import Row, RunFolder
 from vidpred.viz.figures import psnr_figure
 
@@ -34,7 +32,7 @@ def record_outcome(folder: RunFolder, data: ClipDataModule, *, baselines: bool, 
     curves = {"model": arrays["model"]}
     if baselines:
         windows = {window.sequence: window for window in data.eval_sampler("val").windows}
-        scored = score_baselines(data, "val", [windows[int(clip)] for clip in arrays["clips"]], context_frames=known)
+        scored = psnr_of_baselines(data, "val", [windows[int(clip)] for clip in arrays["clips"]], context_frames=known)
         curves |= {name: as_matrix(rows) for name, rows in scored.items()}
     folder.write_arrays("psnr.npz", clips=arrays["clips"], context_frames=arrays["context_frames"], **curves)
     means = mean_scores(curves)
@@ -47,6 +45,7 @@ def record_outcome(folder: RunFolder, data: ClipDataModule, *, baselines: bool, 
         **scores,
         "baselines": means,
         "way_to_oracle": way_to_oracle(curves),
+        "doctor": _second_opinion(folder, curves),
         "overlap_allowed": data.source.allow_overlap,
         "epochs": len(rows),
         "steps": int(rows[-1]["step"]),
@@ -59,37 +58,12 @@ def record_outcome(folder: RunFolder, data: ClipDataModule, *, baselines: bool, 
     return scores | means
 
 
-def record_evaluation(
-    folder: RunFolder, predictor: Predictor, data: ClipDataModule, *, split: Split, z: str, seed: int
-) -> dict[str, Any]:
-    """Score a model and the baselines on a split; write ``metrics.json``, ``psnr.npz`` and ``psnr.png``.
-
-    Returns:
-        What ``metrics.json`` holds.
-    """
-    windows, scores = score_model(predictor, data, split, z=z, seed=seed)
-    known = predictor.context_frames
-    curves = {"model": as_matrix(scores)}
-    scored = score_baselines(data, split, windows, context_frames=known)
-    curves |= {name: as_matrix(rows) for name, rows in scored.items()}
-    clips = np.array([window.sequence for window in windows])
-    folder.write_arrays("psnr.npz", clips=clips, context_frames=np.array(known), **curves)
-    means = mean_scores(curves)
-    _draw(folder, curves, means, known)
-    model = means.pop("model")
-    metrics = {
-        "split": split,
-        "clips": len(windows),
-        "z": z,
-        "seed": seed,
-        "data": data.source.fingerprint,
-        "psnr": model,
-        "baselines": means,
-        "way_to_oracle": way_to_oracle(curves),
-        "overlap_allowed": data.source.allow_overlap,
-    }
-    folder.write_json("metrics.json", metrics)
-    return metrics
+def as_matrix(rows: Sequence[Float[Array, " _"]]) -> Float[Array, "B S"]:
+    """Scores of clips in rows, padded with NaN past a clip's end."""
+    matrix = np.full((len(rows), max(len(row) for row in rows)), np.nan, dtype=np.float32)
+    for number, row in enumerate(rows):
+        matrix[number, : len(row)] = row
+    return matrix
 
 
 def _draw(folder: RunFolder, curves: dict[str, Float[Array, "B S"]], means: dict[str, float], known: int) -> None:
@@ -120,6 +94,16 @@ def way_to_oracle(curves: dict[str, Float[Array, "B _"]]) -> dict[str, float] | 
         "db": (db["model"] - db["copy_context"]) / (db["oracle"] - db["copy_context"]),
         "squared_error": (error["copy_context"] - error["model"]) / (error["copy_context"] - error["oracle"]),
     }
+
+
+def _second_opinion(folder: RunFolder, curves: dict[str, Float[Array, "B _"]]) -> dict[str, str] | None:
+    """The doctor's last verdict, with what the oracle knows of the data; None where no doctor was called."""
+    if not (folder.path / "doctor.json").is_file():
+        return None
+    told = folder.read_json("doctor.json")
+    deterministic = mean_scores(curves)["oracle"] > _EXACT if "oracle" in curves else None
+    verdict: Verdict = judge(Vitals(**{name: told[name] for name in Vitals._fields}), deterministic=deterministic)
+    return verdict._asdict()
 
 
 def _mean(rows: list[Row], name: str) -> float | None:

@@ -1,5 +1,17 @@
 """Metrics, per clip and frame."""
 
-from vidpred.metrics.psnr import MAX_PSNR, psnr
+from vidpred.metrics.errors import mean_absolute_error, mean_squared_error, moving_pixels
+from vidpred.metrics.psnr import MAX_PSNR, psnr, psnr_of_error
+from vidpred.metrics.ssim import MS_SSIM_SIZE, ms_ssim, ssim
 
-__all__ = ["MAX_PSNR", "psnr"]
+__all__ = [
+    "MAX_PSNR",
+    "MS_SSIM_SIZE",
+    "mean_absolute_error",
+    "mean_squared_error",
+    "moving_pixels",
+    "ms_ssim",
+    "psnr",
+    "psnr_of_error",
+    "ssim",
+]

@@ -5,6 +5,16 @@ from vidpred.networks.lab import LabCVAE
 from vidpred.networks.latent import LearnedPrior, StandardPrior
 from vidpred.networks.rollout import rollout, stream_rollout
 from vidpred.networks.step import Model
-from vidpred.networks.unroll import unroll
+from vidpred.networks.unroll import predict_next, unroll
 
-__all__ = ["CVAE", "LabCVAE", "LearnedPrior", "Model", "StandardPrior", "rollout", "stream_rollout", "unroll"]
+__all__ = [
+    "CVAE",
+    "LabCVAE",
+    "LearnedPrior",
+    "Model",
+    "StandardPrior",
+    "predict_next",
+    "rollout",
+    "stream_rollout",
+    "unroll",
+]

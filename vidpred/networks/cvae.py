@@ -3,7 +3,7 @@
 What depends on poses and context alone is computed outside of the loop over time: a U-Net names the parts of the body
 at every pixel, the looks of the parts are gathered from the context frames, and a second U-Net takes the person out of
 the last of them. A step moves the parts of that frame, and their looks, to where the pose puts them, sees the previous
-frame and z, and corrects. Sources of features are added, not concatenated.
+frame and z, and corrects; z may say which colours its places have. Sources of features are added, not concatenated.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from vidpred.networks.latent import PriorFactory, StandardPrior, bound_logvar
 from vidpred.networks.layers import Down, ResBlock, UNet, Up, activate
@@ -54,13 +55,16 @@ class CVAE(nn.Module):
     """Our conditional VAE.
 
     Every pixel of the frame is a blend of what is painted anew, the previous frame, the scene and the moved context,
-    and a small residual:
+    and a small residual; the mean colours of the places that z has are moved to those that z tells, as far as they are
+    to be trusted:
 
-        x̂_t = w₁ ⊙ (looks + ½ tanh(detail)) + w₂ ⊙ x_t-1 + w₃ ⊙ scene + w₄ ⊙ moved + residual / 10,
+        painted = w₁ ⊙ (looks + ½ tanh(detail)) + w₂ ⊙ x_t-1 + w₃ ⊙ scene + w₄ ⊙ moved + residual / 10,
+        x̂_t = painted + enlarge(trust ⊙ (told(z_t) − shrink(painted))),
 
     with w a softmax over the four, looks the mean colours of the body's parts, fetched to where the pose puts them,
     scene the last context frame without the person, and moved the same frame with every part where the pose puts it.
-    Without an anchor there are only the first two, and no looks.
+    Without an anchor there are only the first two, and no looks. A posterior that starts precise, and colours that are
+    told without a detour, let z live from the first steps on; without them it had no part in the frames after hundreds.
 
     Args:
         shape: of frames and pose maps; height and width are multiples of 8, from 16 on.
@@ -114,10 +118,15 @@ class CVAE(nn.Module):
             self.scene_head = nn.Conv2d(half, 4 * (channels + 1), 3, padding=1)
             self.place_looks = nn.Conv2d(8 * channels, half, 3, padding=1)
 
-        self.observer = nn.Sequential(nn.PixelUnshuffle(8), nn.Conv2d(64 * channels, eighth, 3, padding=1))
+        self.observer = _Observer(channels, eighth)
         make_gaussian = partial(_gaussian_layers, eighth, z_channels)
         self.posterior_net = make_gaussian()
         self.prior_net = prior(make_gaussian)
+        self.prior_net.start_as(self.posterior_net)
+        self.told = nn.Conv2d(z_channels, channels, 1)
+        self.trust = nn.Conv2d(eighth, channels, 1)
+        assert self.trust.bias is not None
+        nn.init.constant_(self.trust.bias, -1.0)
 
         self.frame_net = nn.Conv2d(4 * channels, half, 3, padding=1)
         self.down_quarter, self.down_eighth = Down(half, quarter), Down(quarter, eighth)
@@ -199,8 +208,34 @@ class CVAE(nn.Module):
         frame = weights[:, :1] * (looks + torch.tanh(detail) / 2) + weights[:, 1:2] * before + residual / 10
         if context is not None:
             frame = frame + weights[:, 2:3] * context.scene + weights[:, 3:] * moved
-        return join_pixels(frame), None
+        return self._recolor(join_pixels(frame), eighth, z), None
+
+    def _recolor(
+        self, painted: Float[Tensor, "N C H W"], eighth: Float[Tensor, "N F h w"], z: Float[Tensor, "N Z h w"]
+    ) -> Float[Tensor, "N C H W"]:
+        """Move the mean colours of the places of z to those that z tells."""
+        trust = torch.sigmoid(self.trust(activate(eighth)).to(painted.dtype))
+        shift = trust * (0.5 + self.told(z).to(painted.dtype) / 4 - functional.avg_pool2d(painted, 8))
+        return painted + functional.interpolate(shift, scale_factor=8, mode="bilinear", align_corners=False)
+
+
+class _Observer(nn.Module):
+    """A frame to features at an eighth of the resolution, the mean colours of its places in plain sight."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.texture = nn.Conv2d(64 * channels, width, 3, padding=1)
+        self.colors = nn.Conv2d(channels, width, 1)
+        nn.init.normal_(self.colors.weight, std=2.0)  # not to be drowned in texture
+
+    def forward(self, frame: Float[Tensor, "N C H W"]) -> Float[Tensor, "N F h w"]:
+        texture: Tensor = self.texture(functional.pixel_unshuffle(frame, 8))
+        colors: Tensor = self.colors(functional.avg_pool2d(frame, 8) - 0.5)
+        return texture + colors
 
 
 def _gaussian_layers(width: int, z: int) -> nn.Module:
-    return nn.Sequential(ResBlock(width), nn.LeakyReLU(0.1), nn.Conv2d(width, 2 * z, 1))
+    last = nn.Conv2d(width, 2 * z, 1)
+    assert last.bias is not None
+    nn.init.constant_(last.bias[z:], -4.0)  # logvar: precise at first, so that z is worth listening to
+    return nn.Sequential(ResBlock(width), nn.LeakyReLU(0.1), last)

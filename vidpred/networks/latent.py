@@ -34,6 +34,9 @@ class StandardPrior(nn.Module):
     def __init__(self, make_encoder: Callable[[], nn.Module]) -> None:
         super().__init__()
 
+    def start_as(self, posterior: nn.Module) -> None:
+        """Nothing: there are no weights."""
+
     def forward(self, features: None, zeros: Float[Tensor, "N Z h w"]) -> Gaussian:
         """N(0, I) in the shape of ``zeros``."""
         return Gaussian(zeros, zeros)
@@ -53,6 +56,10 @@ class LearnedPrior(nn.Module):
     def __init__(self, make_encoder: Callable[[], nn.Module]) -> None:
         super().__init__()
         self.encoder = make_encoder()
+
+    def start_as(self, posterior: nn.Module) -> None:
+        """Begin with the posterior's weights, so that KL counts what is new in a frame from the first step on."""
+        self.encoder.load_state_dict(posterior.state_dict())
 
     def forward(self, features: Float[Tensor, "N D h w"], zeros: Float[Tensor, "N Z h w"]) -> Gaussian:
         """The predicted Gaussian of the previous frame's and the pose's features."""

@@ -27,6 +27,7 @@ def unroll(
     *,
     noise: Float[Tensor, "B S Z h w"],
     forced: Bool[Tensor, "B S"] | Float[Tensor, "B S"],
+    from_prior: Bool[Tensor, " B"] | None = None,
     gradient: Gradient = "full",
     chunk: int | None = None,
 ) -> Prediction:
@@ -40,6 +41,9 @@ def unroll(
         noise: ε of the reparameterization, N(0, I).
         forced: on the CPU: whether a step's previous frame is the true one, or the share in [0, 1] that the true frame
             has in it beside the predicted one. The first step's always is the true one.
+        from_prior: clips whose z is drawn from the prior, as in a rollout; None is none. Their frames train what a
+            rollout does, as in the hybrid objective of Sohn et al. 2015 ("Learning structured output representation
+            using deep conditional generative models", NeurIPS, section 4.3).
         gradient: through the previous frame where it is predicted: "full" (through time), "detached", or a number k:
             cut before every k-th step (truncated backpropagation through time, Williams & Peng 1990, doi
             10.1162/neco.1990.2.4.490). 1 is "detached".
@@ -56,11 +60,42 @@ def unroll(
     context = model.context(frames[:, :known], poses[:, :known])
     features = model.encode_poses(poses)
     if not (model.parallel and bool((forced[:, 1:] == 1).all())):
-        return _in_turn(model, frames, features, context, noise, forced, gradient)
+        return _in_turn(model, frames, features, context, noise, forced, from_prior, gradient)
     previous = frames[:, known - 1 : -1]
     size = chunk or steps
     chunks = [slice(first, min(first + size, steps)) for first in range(0, steps, size)]
-    return _join([_together(model, frames, previous, features, context, noise, part) for part in chunks], torch.cat)
+    return _join(
+        [_together(model, frames, previous, features, context, noise, from_prior, part) for part in chunks], torch.cat
+    )
+
+
+@torch.no_grad()
+def predict_next(
+    model: Model,
+    frames: Float[Tensor, "B T C H W"],
+    poses: Float[Tensor, "B T P H W"],
+    *,
+    context_frames: int,
+) -> Float[Tensor, "B S C H W"]:
+    """Every frame after the context from the true one before it, with z at the prior's mean: what forcing trains for.
+
+    No film is made this way: it sees what a rollout has to foresee.
+
+    Raises:
+        ValueError: if there is no frame after the context.
+    """
+    if not 1 <= context_frames < frames.shape[1]:
+        raise ValueError(
+            f"frames must hold a context and more, got {frames.shape[1]} with a context of {context_frames}"
+        )
+    context = model.context(frames[:, :context_frames], poses[:, :context_frames])
+    carry: Carry = None
+    predicted = []
+    for step, pose in enumerate(unbind_steps(model.encode_poses(poses))[context_frames:], start=context_frames):
+        before = frames[:, step - 1]
+        frame, carry = model.decode(before, pose, model.prior(before, pose).mean, context, carry)
+        predicted.append(frame)
+    return torch.stack(predicted, dim=1)
 
 
 def check_gradient(gradient: Gradient) -> None:
@@ -76,15 +111,17 @@ def check_gradient(gradient: Gradient) -> None:
 
 
 def _together(
-    model: Model, frames: Tensor, previous: Tensor, features: Features, context: Context, noise: Tensor, part: slice
-) -> Prediction:
+    model: Model, frames: Tensor, previous: Tensor, features: Features, context: Context, noise: Tensor,
+    from_prior: Tensor | None, part: slice,
+) -> Prediction:  # fmt: skip
     """Steps whose previous frame is given, as rows of one step."""
     clips, count = len(frames), part.stop - part.start
     now = _frames_of(part, frames, noise)
     target, pose = fold_steps(frames, now), fold_steps(features, now)
     before = fold_steps(previous, part)
     posterior, prior = model.posterior(target, pose), model.prior(before, pose)
-    z = reparameterize(posterior, fold_steps(noise, part))
+    chosen = None if from_prior is None else from_prior.repeat_interleave(count)
+    z = _draw(posterior, prior, fold_steps(noise, part), chosen)
     predicted, _ = model.decode(before, pose, z, repeat_rows(context, count), None)
     return Prediction(
         _unfold(predicted, clips),
@@ -95,7 +132,7 @@ def _together(
 
 def _in_turn(
     model: Model, frames: Tensor, features: Features, context: Context, noise: Tensor, forced: Tensor,
-    gradient: Gradient,
+    from_prior: Tensor | None, gradient: Gradient,
 ) -> Prediction:  # fmt: skip
     """One step after the other; the previous frame is true or predicted, clip by clip."""
     cut = gradient if isinstance(gradient, int) else {"full": frames.shape[1], "detached": 1}[gradient]
@@ -109,9 +146,18 @@ def _in_turn(
             before = previous if step % cut else previous.detach()
             previous = _choose(frames[:, now.start + step - 1], before, forced[:, step])
         posterior, prior = model.posterior(frames[:, now.start + step], pose), model.prior(previous, pose)
-        previous, carry = model.decode(previous, pose, reparameterize(posterior, noise[:, step]), context, carry)
+        z = _draw(posterior, prior, noise[:, step], from_prior)
+        previous, carry = model.decode(previous, pose, z, context, carry)
         parts.append(Prediction(previous, posterior, prior))
     return _join(parts, torch.stack)
+
+
+def _draw(posterior: Gaussian, prior: Gaussian, noise: Tensor, from_prior: Tensor | None) -> Tensor:
+    """Z from the posterior, or from the prior where it is to be."""
+    z = reparameterize(posterior, noise)
+    if from_prior is None:
+        return z
+    return torch.where(from_prior[:, None, None, None], reparameterize(prior, noise), z)
 
 
 def _frames_of(steps: slice, frames: Tensor, noise: Tensor) -> slice:

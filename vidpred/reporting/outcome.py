@@ -9,7 +9,7 @@ from rich.table import Table
 
 from vidpred.runfolder import RunFolder
 
-_MEANING = {
+MEANING = {
     "copy_context": "copy the context frame",
     "nearest_pose": "training frame with the nearest pose",
     "mean_frame": "mean training frame",
@@ -26,7 +26,7 @@ def print_outcome(folder: RunFolder, console: Console | None = None) -> None:
     console.print(scores_table("Validation rollouts: mean PSNR per frame", scores))
     for line in [*_verdict(summary["psnr_best"], summary), *_costs(summary)]:
         console.print(line)
-    place = _short(folder.path)
+    place = shorten(folder.path)
     for name, file in {"checkpoint": "checkpoints/best.ckpt", "film": "film.gif", "figure": "psnr.png"}.items():
         console.print(f"{name:<11}{place}/{file}")
     console.print("TensorBoard", f"{place}/tensorboard\n", sep=" ")
@@ -40,26 +40,13 @@ def print_outcome(folder: RunFolder, console: Console | None = None) -> None:
         console.print(f"  {command}")
 
 
-def print_evaluation(folder: RunFolder, console: Console | None = None) -> None:
-    """Print the scores of an evaluation."""
-    console = console or Console(highlight=False, soft_wrap=True)
-    metrics = folder.read_json("metrics.json")
-    title = f"{metrics['clips']} {metrics['split']} clips: mean PSNR per frame"
-    console.print(scores_table(title, {"model": metrics["psnr"], **metrics["baselines"]}))
-    for line in _verdict(metrics["psnr"], metrics):
-        console.print(line)
-    if metrics["split"] == "val":
-        console.print("The best checkpoint of a run is chosen on this split.")
-    console.print(f"written to {_short(folder.path)}")
-
-
 def scores_table(title: str, scores: dict[str, float]) -> Table:
     """Mean PSNR of the model and of every baseline, best first."""
     table = Table(title=title)
     table.add_column("prediction")
     table.add_column("dB", justify="right")
     for name, score in sorted(scores.items(), key=lambda item: -item[1]):
-        label = f"{name}: {_MEANING[name]}" if name in _MEANING else name
+        label = f"{name}: {MEANING[name]}" if name in MEANING else name
         value = "exact" if score > 60 else f"{score:.2f}"
         table.add_row(label, value, style="bold green" if name.startswith("model") else "")
     return table
@@ -74,6 +61,8 @@ def _verdict(score: float, summary: dict[str, Any]) -> list[str]:
         way = summary["way_to_oracle"]
         lines.append(f"Of the way from copying to the oracle it has gone {way['db']:.0%} in dB, "
                      f"{way['squared_error']:.0%} in squared error.")  # fmt: skip
+    if summary.get("doctor"):
+        lines.append(summary["doctor"]["sentence"])
     if summary["overlap_allowed"]:
         lines.append("Splits were allowed to share frames (data.allow_overlap=true): scores may be memory.")
     return lines
@@ -91,7 +80,7 @@ def _costs(summary: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _short(path: Path) -> str:
+def shorten(path: Path) -> str:
     """A path as seen from here, where it is below."""
     here = Path.cwd()
     return os.path.relpath(path, here) if path.resolve().is_relative_to(here) else str(path)

@@ -75,6 +75,7 @@ class VideoPrediction(LightningModule):
         lr_schedule: factor on the learning rate over the run.
         context_frames: K, frames that a rollout is given.
         gradient: through a predicted previous frame: "full", "detached", or cut before every so many-th step.
+        prior_share: part of the training clips whose z is drawn from the prior, as in a rollout.
         chunk: steps computed together where a whole batch is forced; None is all of them.
         validation_z: what z is in validation: "sample" from the prior, or its "mean".
         guard: watches for steps that are not finite.
@@ -94,6 +95,7 @@ class VideoPrediction(LightningModule):
         lr_schedule: Law,
         context_frames: int = 1,
         gradient: Gradient = "detached",
+        prior_share: float = 0.0,
         chunk: int | None = None,
         validation_z: Literal["sample", "mean"] = "sample",
         guard: StepGuard | None = None,
@@ -105,12 +107,14 @@ class VideoPrediction(LightningModule):
         if context_frames < 1:
             raise ValueError(f"context_frames must be >= 1, got {context_frames}")
         check_gradient(gradient)
+        if not 0 <= prior_share < 1:
+            raise ValueError(f"prior_share must lie in [0, 1): the posterior needs clips of its own, got {prior_share}")
         if validation_z not in ("sample", "mean"):
             raise ValueError(f"validation.z must be 'sample' or 'mean', got {validation_z!r}")
         self.model, self.objective = model, objective
         self.kl_anneal, self.teacher_forcing, self.lr_schedule = kl_anneal, teacher_forcing, lr_schedule
         self.context_frames, self.validation_z = context_frames, validation_z
-        self.gradient, self.chunk = gradient, chunk
+        self.gradient, self.prior_share, self.chunk = gradient, prior_share, chunk
         self.guard = guard or StepGuard()
         self.seed, self.config = seed, config or {}
         self._make_optimizer = optimizer
@@ -145,7 +149,8 @@ class VideoPrediction(LightningModule):
     def predict_clip(self, batch: Batch, forced: Tensor) -> Prediction:
         """Unroll a batch with the noise of this moment."""
         noise = torch.randn(*forced.shape, *self.model.latent_shape, device=self.device)
-        return unroll(self.model, batch.frames, batch.poses, noise=noise, forced=forced,
+        from_prior = torch.rand(len(forced), device=self.device) < self.prior_share if self.prior_share else None
+        return unroll(self.model, batch.frames, batch.poses, noise=noise, forced=forced, from_prior=from_prior,
                       gradient=self.gradient, chunk=self.chunk)  # fmt: skip
 
     def on_train_batch_start(self, batch: Batch, index: int) -> None:

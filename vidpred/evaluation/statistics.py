@@ -1,0 +1,69 @@
+"""Averages over clips, their intervals, and what several samples of a clip tell."""
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray as Array
+from scipy.special import comb
+from scipy.stats import bootstrap
+
+DRAWS = 2000  # of a bootstrap
+
+
+class Interval(NamedTuple):
+    """A mean and its 95 % bootstrap interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def interval(values: Float[Array, " B"], *, seed: int = 0) -> Interval:
+    """Mean over clips with its 95 % bootstrap interval: clips are drawn, not frames, which are not independent.
+
+    Bias-corrected and accelerated (Efron 1987, doi 10.1080/01621459.1987.10478410), by SciPy; percentiles where all
+    clips score alike. One clip has no interval: NaN.
+
+    Args:
+        values: a number per clip.
+        seed: of the draws.
+    """
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return Interval(mean, float("nan"), float("nan"))
+    if np.ptp(values) == 0:
+        return Interval(mean, mean, mean)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of degenerate draws; the result is checked
+        found = bootstrap(
+            (values,), np.mean, n_resamples=DRAWS, method="BCa", rng=np.random.default_rng(seed)
+        ).confidence_interval
+    low, high = float(found.low), float(found.high)
+    if not np.isfinite([low, high]).all():
+        draws = np.random.default_rng(seed).choice(values, (DRAWS, len(values))).mean(axis=1)
+        low, high = (float(value) for value in np.quantile(draws, [0.025, 0.975]))
+    return Interval(mean, low, high)
+
+
+def best_of_k(scores: Float[Array, "B N"]) -> Float[Array, " N"]:
+    """The expected best of k samples for k = 1 … N, averaged over clips; larger is better.
+
+    Without bias from all N samples: with x_(1) ≤ … ≤ x_(N),
+
+        E[best of k] = Σ_i x_(i) · C(i − 1, k − 1) / C(N, k),
+
+    the mean over all subsets of k samples.
+    """
+    samples = scores.shape[1]
+    ranks = np.arange(1, samples + 1)
+    weights = np.array([comb(ranks - 1, k - 1) / comb(samples, k) for k in ranks])
+    curve: Array = (np.sort(scores, axis=1) @ weights.T).mean(axis=0)
+    return curve
+
+
+def slope(curve: Float[Array, " S"]) -> float:
+    """Least-squares slope of a curve over its frames, per frame; NaN are left out."""
+    frames = np.flatnonzero(np.isfinite(curve))
+    return float(np.polyfit(frames, curve[frames], 1)[0]) if len(frames) > 1 else 0.0

@@ -1,0 +1,63 @@
+"""Protocols: which numbers may be compared, as named settings with a fingerprint."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Literal, get_args
+
+from vidpred.metrics.ssim import Window
+
+Choice = Literal["mean", "best_ssim", "best_each"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """How clips are rolled out and their scores averaged.
+
+    The score of a frame is averaged over the frames of a clip, then over its samples (or one of them is chosen), then
+    over clips. Predictions are clipped to [0, 1].
+
+    Args:
+        name: under which it is known.
+        definition: in one sentence, for the reader of a table.
+        context_frames: K that rollouts are given; None is the model's own.
+        frames: predicted frames that count, from the first on; None is all. Shorter clips are refused.
+        samples: N, rollouts of a clip with fresh z.
+        choice: what a clip's score is: the "mean" of its samples; that of the sample with the best SSIM ("best_ssim");
+            or every metric's own best sample ("best_each"). The last two look at the target, which no forecast can.
+        quantize: round predictions to 256 levels first, as pictures are.
+        per_channel: PSNR channel by channel, averaged.
+        ssim_window: "gaussian" or "uniform", see :func:`vidpred.metrics.ssim.ssim`.
+        ssim_range: the range L in SSIM's constants; frames have 1.
+
+    Raises:
+        ValueError: for an option out of its range.
+    """
+
+    name: str
+    definition: str
+    context_frames: int | None = None
+    frames: int | None = None
+    samples: int = 1
+    choice: Choice = "mean"
+    quantize: bool = False
+    per_channel: bool = False
+    ssim_window: Window = "gaussian"
+    ssim_range: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.samples < 1 or (self.frames is not None and self.frames < 1):
+            raise ValueError(f"protocol.samples and protocol.frames must be >= 1, got {self.samples}, {self.frames}")
+        if self.context_frames is not None and self.context_frames < 1:
+            raise ValueError(f"protocol.context_frames must be >= 1 or null, got {self.context_frames}")
+        if self.ssim_range <= 0:
+            raise ValueError(f"protocol.ssim_range must be > 0, got {self.ssim_range}")
+        for name, value, choices in (("choice", self.choice, Choice), ("ssim_window", self.ssim_window, Window)):
+            if value not in get_args(choices):
+                raise ValueError(f"protocol.{name} must be one of {list(get_args(choices))}, got {value!r}")
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve characters that two protocols share only if they give the same numbers."""
+        settings = {key: value for key, value in asdict(self).items() if key not in ("name", "definition")}
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,0 +1,86 @@
+"""What an evaluation found, in the terminal."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from vidpred.reporting.outcome import MEANING, shorten
+from vidpred.runfolder import RunFolder
+
+_UNITS = {"psnr": "PSNR dB", "psnr_inside": "in mask dB", "psnr_outside": "outside dB", "ssim": "SSIM",
+          "ms_ssim": "MS-SSIM", "mse": "MSE", "mae": "MAE", "lpips": "LPIPS"}  # fmt: skip
+_EXACT = 60.0  # dB
+
+
+def print_evaluation(folder: RunFolder, console: Console | None = None) -> None:
+    """Print scores with their intervals, the protocol, what explains them, and where the rest is."""
+    console = console or Console(highlight=False, soft_wrap=True)
+    metrics = folder.read_json("metrics.json")
+    console.print(_table(metrics))
+    for line in _notes(metrics):
+        console.print(line)
+    for diagnosis in metrics["diagnoses"]:
+        console.print(f"[bold]{diagnosis['question']}[/bold] {diagnosis['sentence']}")
+    console.print(f"written to {shorten(folder.path)}: metrics.json, clips.csv, frames.csv, figures and films")
+
+
+def _table(metrics: dict[str, Any]) -> Table:
+    """Model and baselines by metric, with 95 % intervals under the model's."""
+    names = [name for name in _UNITS if name in metrics["scores"]]
+    protocol = metrics["protocol"]
+    table = Table(
+        title=f"{metrics['clips']} {metrics['split']} clips, {metrics['frames']} predicted frames",
+        caption=f"protocol {protocol['name']} {protocol['fingerprint']}: {protocol['definition']}",
+    )
+    table.add_column("prediction")
+    for name in names:
+        table.add_column(_UNITS[name], justify="right")
+    rows = {"model": metrics["scores"], **metrics["baselines"]}
+    for label, scores in sorted(rows.items(), key=lambda row: -row[1]["psnr"]["mean"]):
+        cells = [_cell(name, scores.get(name), wide=label == "model") for name in names]
+        table.add_row(f"{label}: {MEANING[label]}" if label in MEANING else label, *cells,
+                      style="bold green" if label == "model" else "")  # fmt: skip
+    return table
+
+
+def _cell(name: str, found: dict[str, float] | None, *, wide: bool) -> str:
+    if found is None:
+        return "-"
+    digits = 2 if name.startswith("psnr") else 3 if "ssim" in name or name == "lpips" else 5
+    if name == "psnr" and found["mean"] > _EXACT:
+        return "exact"
+    value = f"{found['mean']:.{digits}f}"
+    if wide and found["low"] is not None:
+        return f"{value}\n{found['low']:.{digits}f}…{found['high']:.{digits}f}"
+    return value
+
+
+def _notes(metrics: dict[str, Any]) -> list[str]:
+    skill, lines = metrics["skill"], []
+    within = "" if skill["low"] is None else f" (95 % interval {skill['low']:.2f} to {skill['high']:.2f})"
+    lines.append(f"Skill against copying the context frame, 1 − MSE / MSE of copying: {skill['mean']:.2f}{within}.")
+    if metrics["way_to_oracle"] is not None:
+        way = metrics["way_to_oracle"]
+        lines.append(f"Of the way from copying to the oracle it has gone {way['db']:.0%} in dB, "
+                     f"{way['squared_error']:.0%} in squared error.")  # fmt: skip
+    lost = {name: frame for name, frame in metrics["loses_to"].items() if frame is not None}
+    if lost:
+        lines.append(
+            "First frame at which a baseline is ahead: "
+            + ", ".join(f"{name} {frame}" for name, frame in lost.items())
+            + "."
+        )
+    curve = metrics["best_of_k"]
+    if len(curve) > 1:
+        lines.append(f"PSNR of the best of {len(curve)} samples: {curve[-1]:.2f} dB, of one: {curve[0]:.2f} dB.")
+    if metrics["protocol"]["choice"] != "mean":
+        lines.append("Samples were chosen by looking at the target: no forecast can do that.")
+    if metrics["chosen_on"]:
+        lines.append(f"The checkpoint was chosen on this split ({metrics['chosen_on']}): its score is too good.")
+    if metrics["overlap_allowed"]:
+        lines.append("Splits were allowed to share frames (data.allow_overlap=true): scores may be memory.")
+    if metrics["broken_frames"]:
+        lines.append(f"{metrics['broken_frames']} predicted frames held values that are not finite; they count as the "
+                     f"worst there are.")  # fmt: skip
+    return lines + [f"Left out: {reason}" for reason in metrics["left_out"]]
