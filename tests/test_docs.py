@@ -19,10 +19,15 @@ def test_every_group_and_every_choice_stands_in_the_table():
     assert {name: set(re.findall(r"`(\w+)`", row)) for name, row in rows.items()} == groups
 
 
+def test_every_protocol_stands_in_its_table():
+    rows = set(re.findall(r"^\| (\w+) \|", README.partition("## Numbers to publish")[2], re.MULTILINE))
+    assert rows == {file.stem for file in (find_conf() / "protocol").glob("*.yaml")}
+
+
 def test_the_first_choice_of_a_row_is_the_default():
     defaults = dict(re.findall(r"^  - (\w+): (\w+)", (find_conf() / "run.yaml").read_text(), re.MULTILINE))
     for group, row in re.findall(r"^\| `(\w+)` \| (.*?) \|", README, re.MULTILINE):
-        if group != "experiment":
+        if group not in ("experiment", "sweep"):
             assert re.findall(r"`(\w+)`", row)[0] == defaults[group], group
 
 

@@ -167,7 +167,9 @@ def judge(vitals: Vitals, *, deterministic: bool | None = None) -> Verdict:
         return Verdict("nothing to explain", f"Nothing left for z to explain: {known} ({numbers}).")
     if vitals.active_units and vitals.rate > 1:
         return Verdict(
-            "ignored", f"z is ignored: the posterior pays for it, the decoder makes nothing of it ({numbers})."
+            "ignored",
+            f"z is ignored: the posterior pays for it, the decoder makes nothing of it ({numbers}). "
+            f"Lower prior_share, anneal longer, or lower kl_anneal.beta_stop.",
         )
     return Verdict(
         "collapsed",

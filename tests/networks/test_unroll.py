@@ -4,7 +4,8 @@ from jaxtyping import TypeCheckError
 from samples import SHAPE, TINY, lively
 from torch import nn
 
-from vidpred.networks import LearnedPrior, unroll
+from vidpred.networks import CVAE, LearnedPrior, predict_next, rollout, unroll
+from vidpred.networks.features import unbind_steps
 from vidpred.types import Gaussian
 
 
@@ -96,6 +97,46 @@ def test_shares_average_true_and_predicted_frames(share):
         before = film[:, step] * share + before * (1 - share) if step else before
         before = before + 0.01 + step
         torch.testing.assert_close(frames[:, step], before)
+
+
+@pytest.mark.parametrize("forced", [True, False])
+def test_z_comes_from_the_prior_where_it_is_to_be(model, forced):
+    """A clip whose z is the prior's does not depend on its target, the others do."""
+    film, poses, noise = clip(model, dtype=torch.float32)
+    coins, chosen = torch.full((2, 5), forced), torch.tensor([True, False])
+    changed = film.clone()
+    changed[:, -1] = 1 - changed[:, -1]
+    frames = [
+        unroll(model, each, poses, noise=noise, forced=coins, from_prior=chosen).frames for each in (film, changed)
+    ]
+    assert torch.equal(frames[0][0], frames[1][0])
+    assert not torch.equal(frames[0][1, -1], frames[1][1, -1])
+    usual = unroll(model, film, poses, noise=noise, forced=coins).frames
+    torch.testing.assert_close(frames[0][1], usual[1], rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(frames[0][0], usual[0])
+
+
+def test_predicting_the_next_frame_is_a_rollout_of_one_step(model):
+    model.eval()
+    film, poses, _ = clip(model, dtype=torch.float32, known=2)
+    frames = predict_next(model, film, poses, context_frames=2)
+    assert frames.shape == film[:, 2:].shape
+    first = rollout(model, film[:, :2], poses[:, :3], z="mean")
+    torch.testing.assert_close(frames[:, :1], first, rtol=1e-4, atol=1e-5)
+    changed = film.clone()
+    changed[:, 3:] = 0.5
+    again = predict_next(model, changed, poses, context_frames=2)
+    torch.testing.assert_close(again[:, :2], frames[:, :2], rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="context and more"):
+        predict_next(model, film, poses, context_frames=6)
+
+
+def test_a_learned_prior_starts_as_the_posterior():
+    model = CVAE(SHAPE, prior=LearnedPrior, widths=(8, 8, 8))
+    frames, poses = torch.rand(2, 1, 3, SHAPE.height, SHAPE.width), torch.rand(2, 1, 3, SHAPE.height, SHAPE.width)
+    pose = unbind_steps(model.encode_poses(poses))[0]
+    for one, two in zip(model.posterior(frames[:, 0], pose), model.prior(frames[:, 0], pose), strict=True):
+        assert torch.equal(one, two)
 
 
 def test_coins_do_not_matter_where_predictions_are_perfect():

@@ -27,7 +27,8 @@ def find_checkpoints(pattern: str) -> list[Path]:
         EvaluationError: if there is none.
     """
     path = Path(pattern).expanduser()
-    found = [path] if path.exists() else [Path(match) for match in sorted(glob(str(path)))]
+    literal = str(path).replace("[", "[[]")  # brackets are part of a name, * and ? are not
+    found = [path] if path.exists() else [Path(match) for match in sorted(glob(literal))]
     if path.is_dir() and not (path / "checkpoints").is_dir():
         found = [file.parent for file in sorted(path.rglob("run.json"))]
     if not found:

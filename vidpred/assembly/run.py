@@ -71,6 +71,8 @@ def prepare_plan(cfg: DictConfig) -> tuple[ClipDataModule, Plan]:
     """
     if "root" in list(cfg.data):  # also where it is missing; the checkpoint shall find it from elsewhere too
         cfg.data.root = str(Path(cfg.data.root).expanduser().resolve())
+    if cfg.length_schedule.get("length_start", 0) is None:
+        cfg.length_schedule.length_start = min(cfg.context_frames + 2, cfg.data.clip_length)
     data = build_data(to_plain(cfg)["data"])
     plan = build_plan(cfg, data)
     data.length_schedule = plan.length_schedule

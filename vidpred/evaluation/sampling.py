@@ -60,6 +60,7 @@ def choose_windows(data: ClipDataModule, split: Split, *, context_frames: int, f
     return [window._replace(length=context_frames + frames) for window in windows]
 
 
+@torch.no_grad()
 def sample_clips(
     predictor: Predictor,
     data: ClipDataModule,
@@ -121,7 +122,8 @@ def _score_block(
     generators = clip_generators(seed, batch.sequence.tolist(), samples=block)
     pieces: dict[str, list[Tensor]] = {}
     first = known
-    for predicted in _stream(predictor, context, poses.repeat_interleave(count, dim=0), z, generators):
+    told = poses.repeat_interleave(count, dim=0)
+    for predicted in stream_rollout(predictor.model, context, told, z=z, generators=generators):
         steps = slice(first, first + predicted.shape[1])
         target, shown = (value[:, steps].repeat_interleave(count, dim=0) for value in (batch.frames, batch.poses))
         for name, score in scorer(predicted, target, shown, context[:, -1]).items():
@@ -134,13 +136,6 @@ def _score_block(
     return {
         name: rearrange(torch.cat(parts, dim=1), "(b n) s -> b n s", b=clips).numpy() for name, parts in pieces.items()
     }
-
-
-@torch.no_grad()
-def _stream(
-    predictor: Predictor, context: Tensor, poses: Tensor, z: str, generators: list[torch.Generator]
-) -> Iterator[Tensor]:
-    yield from stream_rollout(predictor.model, context, poses, z=z, generators=generators)
 
 
 class _Moments:

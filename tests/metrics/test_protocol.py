@@ -1,0 +1,48 @@
+import pytest
+import yaml
+from jaxtyping import TypeCheckError
+
+from vidpred import assembly
+from vidpred.configuration import find_conf
+from vidpred.metrics.protocol import Protocol
+
+PRESETS = sorted(file.stem for file in (find_conf() / "protocol").glob("*.yaml"))
+
+
+def preset(name: str) -> Protocol:
+    return assembly.build(assembly.compose(f"protocol={name}", "ckpt=unused", verb="evaluate").protocol)
+
+
+def test_presets_are_what_their_papers_say():
+    assert preset("strict") == Protocol(name="strict", definition=preset("strict").definition, samples=8)
+    lab = preset("lab")
+    assert (lab.context_frames, lab.frames, lab.samples, lab.quantize, lab.choice) == (1, 600, 1, True, "mean")
+    svg = preset("svg")
+    assert (svg.samples, svg.choice, svg.ssim_window, svg.ssim_range, svg.per_channel) == (
+        100, "best_ssim", "uniform", 2.0, True,
+    )  # fmt: skip
+    srvp = preset("srvp")
+    assert (srvp.samples, srvp.choice, srvp.ssim_window, srvp.ssim_range) == (100, "best_each", "gaussian", 1.0)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_is_named_and_defined(name):
+    assert preset(name).name == name == yaml.safe_load((find_conf() / "protocol" / f"{name}.yaml").read_text())["name"]
+    assert len(preset(name).definition) > 40
+
+
+def test_fingerprints_tell_numbers_apart_and_nothing_else():
+    assert len({preset(name).fingerprint for name in PRESETS}) == len(PRESETS)
+    one, two = (Protocol(name=name, definition=name) for name in "ab")
+    assert one.fingerprint == two.fingerprint
+    assert one.fingerprint != Protocol(name="a", definition="a", samples=2).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [({"samples": 0}, "samples"), ({"frames": 0}, "frames"), ({"context_frames": 0}, "context_frames"),
+     ({"ssim_range": 0.0}, "ssim_range"), ({"choice": "luckiest"}, "choice"), ({"ssim_window": "x"}, "ssim_window")],
+)  # fmt: skip
+def test_what_is_no_protocol_is_refused(options, word):
+    with pytest.raises((ValueError, TypeCheckError), match=word):
+        Protocol(name="mine", definition="mine", **options)
