@@ -46,8 +46,8 @@ def main(cfg: "DictConfig") -> float:
         courses_figure(run.plan.courses(), epochs=run.plan.epochs).savefig(folder["schedules.png"])
         print_expectations(run.plan.courses())
         parameters = sum(weight.numel() for weight in module.parameters())
-        describe(folder, config=module.config, data=run.data.source.fingerprint, parameters=parameters,
-                 precision=str(trainer.precision))  # fmt: skip
+        describe(folder, config=module.config, choices=list_choices(cfg), data=run.data.source.fingerprint,
+                 parameters=parameters, precision=str(trainer.precision))  # fmt: skip
     trainer.fit(module, datamodule=run.data, ckpt_path=checkpoint, weights_only=True)
     if not trainer.is_global_zero:
         return float("nan")

@@ -46,6 +46,7 @@ def test_runs_are_compared_best_first_finished_or_not(tmp_path):
     make_run(tmp_path / "b", {**base, "kl_anneal": {"cycles": 4}}, SUMMARY)
     make_run(tmp_path / "c", {**base, "kl_anneal": {"cycles": 2}}, rows=[{"epoch": 0.0, "psnr/val": 23.0}])
     make_run(tmp_path / "d", {**base, "kl_anneal": {"cycles": 3}})
+    RunFolder(tmp_path / "a").write_json("doctor.json", {"worth_db": 1.234, "rate": 5.67})
     text = text_of(comparison_table(find_runs(tmp_path)))
     lines = [line for line in text.splitlines() if "│" in line]
     assert [line.split("│")[1].strip() for line in lines] == ["c", "b", "a", "d"]
@@ -53,6 +54,15 @@ def test_runs_are_compared_best_first_finished_or_not(tmp_path):
     assert "run_dir" not in text
     assert "unfinished" in lines[0]
     assert "50%" in lines[1]
+    assert [cell.strip() for cell in lines[2].split("│")[-5:-2]] == ["50%", "1.23", "5.7"]
+
+
+def test_what_a_run_says_of_itself_is_compared_before_its_whole_configuration(tmp_path):
+    for name, choice in (("0_none", "none"), ("1_cyclical", "cyclical")):
+        folder = make_run(tmp_path / name, {"kl_anneal": {"cycles": 1}, "name": name}, SUMMARY)
+        folder.write_json("run.json", {"choices": {"kl_anneal": choice, "seed": 0}})
+    lines = [line for line in text_of(comparison_table(find_runs(tmp_path))).splitlines() if "│" in line]
+    assert [[cell.strip() for cell in line.split("│")[1:3]] for line in lines] == [["0", "none"], ["1", "cyclical"]]
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):

@@ -150,7 +150,14 @@ def test_the_run_folder_describes_the_run(compose, tmp_path):
     cfg = compose(run_dir=tmp_path / "run")
     run = assembly.build_run(cfg)
     folder = RunFolder(tmp_path / "run")
-    describe(folder, config=run.module.config, data=run.data.source.fingerprint, parameters=1, precision="32")
+    describe(
+        folder,
+        config=run.module.config,
+        choices={"kl_anneal": "none"},
+        data=run.data.source.fingerprint,
+        parameters=1,
+        precision="32",
+    )
     run.trainer.fit(run.module, datamodule=run.data)
     about = folder.read_json("run.json")
     assert about["seed"] == 0

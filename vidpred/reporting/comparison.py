@@ -30,15 +30,15 @@ def comparison_table(runs: list[RunFolder]) -> Table:
     names = sorted({name for row in options for name in row})
     for name in ("run", *names):
         table.add_column(name, overflow="fold")
-    for name in ("best dB", "last dB", "to oracle", "minutes"):
+    for name in ("best dB", "last dB", "to oracle", "z worth dB", "KL nats", "minutes"):
         table.add_column(name, justify="right")
     rows = [(_summary(run), run, row) for run, row in zip(runs, options, strict=True)]
     for summary, run, row in sorted(rows, key=lambda entry: -(entry[0].get("psnr_best") or float("-inf"))):
         way = summary.get("way_to_oracle")
         scores = [f"{summary[key]:.2f}" if summary.get(key) is not None else "-" for key in ("psnr_best", "psnr_last")]
         minutes = f"{summary['seconds'] / 60:.1f}" if "seconds" in summary else "unfinished"
-        table.add_row(run.path.name, *(str(row.get(name, "-")) for name in names), *scores,
-                      "-" if way is None else f"{way['db']:.0%}", minutes)  # fmt: skip
+        table.add_row(run.path.name.partition("_")[0], *(str(row.get(name, "-")) for name in names), *scores,
+                      "-" if way is None else f"{way['db']:.0%}", *_latents(run), minutes)  # fmt: skip
     return table
 
 
@@ -50,6 +50,10 @@ def differences(options: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _options(run: RunFolder) -> dict[str, Any]:
+    """What tells a run from others; the whole configuration where the run does not say."""
+    choices: dict[str, Any] | None = run.read_json("run.json").get("choices")
+    if choices is not None:
+        return choices
     file = run.path / "config.yaml"
     config = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else {}
     return dict(_flatten({key: value for key, value in config.items() if key not in _ASIDE}))
@@ -63,6 +67,15 @@ def _flatten(config: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
         else:
             rows.append((f"{prefix}{key}".removesuffix("._target_"), value))
     return rows
+
+
+def _latents(run: RunFolder) -> list[str]:
+    """What z is worth, and its KL a frame, at the last validation; dashes where no doctor was called."""
+    try:
+        told = run.read_json("doctor.json")
+    except RunFolderError:
+        return ["-", "-"]
+    return [f"{told['worth_db']:.2f}", f"{told['rate']:.1f}"]
 
 
 def _summary(run: RunFolder) -> dict[str, Any]:

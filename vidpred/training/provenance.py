@@ -17,12 +17,15 @@ from vidpred.runfolder import RunFolder
 _PACKAGES = ("vidpred", "torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "numpy", "einops")
 
 
-def describe(folder: RunFolder, *, config: dict[str, Any], data: str, parameters: int, precision: str) -> None:
+def describe(
+    folder: RunFolder, *, config: dict[str, Any], choices: dict[str, Any], data: str, parameters: int, precision: str
+) -> None:
     """Write ``config.yaml`` and ``run.json`` before training starts.
 
     Args:
         folder: of the run.
         config: the configuration, resolved, as plain containers.
+        choices: what tells this run from others: the groups' choices and what the user has set.
         data: fingerprint of the data.
         parameters: number of weights.
         precision: in which the run computes.
@@ -32,6 +35,7 @@ def describe(folder: RunFolder, *, config: dict[str, Any], data: str, parameters
         "run.json",
         {
             "seed": config["seed"],
+            "choices": choices,
             "command": shlex.join(["python", "-m", "vidpred.run", *sys.argv[1:]]),
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "git": _revision(),
