@@ -22,7 +22,7 @@ def plan_of(cfg):
 def test_a_plan_needs_no_data_where_an_epoch_has_a_number_of_clips(monkeypatch, tmp_path):
     monkeypatch.setenv("VIDPRED_CACHE", str(tmp_path / "empty"))
     plan = plan_of(assembly.compose("run_dir=unused", "trainer=cpu"))
-    assert (plan.epochs, plan.steps) == (20, 20 * 32)
+    assert (plan.epochs, plan.steps) == (24, 24 * 32)
     assert not (tmp_path / "empty").exists()
 
 
@@ -80,10 +80,10 @@ def test_clips_grow_with_the_steps_of_the_optimizer(compose):
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (["kl_anneal=cyclical", "kl_anneal.cycles=30"], "30 cycles do not fit in 20 epochs"),
+        (["kl_anneal=cyclical", "kl_anneal.cycles=30"], "30 cycles do not fit in 24 epochs"),
         (["length_schedule=growing", "length_schedule.length_start=9"], "longer than a clip"),
         (["length_schedule=growing", "length_schedule.length_start=3", "context_frames=3"], "above context_frames=3"),
-        (["length_schedule=growing", "length_schedule.delay=20"], "clips would never grow"),
+        (["length_schedule=growing", "length_schedule.delay=24"], "clips would never grow"),
         (["objective=control_vae"], "kl_target=… is needed"),
         (["teacher_forcing.mixing=pixels", "teacher_forcing.granularity=clip"], "would be ignored"),
     ],
@@ -98,8 +98,8 @@ def test_what_cannot_work_is_refused_before_data_are_drawn(monkeypatch, tmp_path
 @pytest.mark.parametrize(
     ("options", "warning"),
     [
-        (["kl_anneal=cyclical", "kl_anneal.cycles=10", "kl_anneal.ramp=0.4"], "beta jumps"),
-        (["teacher_forcing=linear", "teacher_forcing.decay_start=20"], "not before the end of the run"),
+        (["kl_anneal=cyclical", "kl_anneal.cycles=12", "kl_anneal.ramp=0.4"], "beta jumps"),
+        (["teacher_forcing=linear", "teacher_forcing.decay_start=24"], "not before the end of the run"),
         (["lr_schedule=multistep", "lr_schedule.milestones=[2,30]"], "not before the end of the run"),
     ],
 )
