@@ -103,7 +103,7 @@ def _roll_out(
     generators = clip_generators(seed, [window.sequence])
     predicted = rollout(predictor.model, frames[:, :known], poses, z=z, generators=generators).clamp(0, 1)
     error = (predicted - frames[:, known:]).abs().mean(dim=2, keepdim=True) * 4  # a quarter of the range is white
-    rows = {"truth": frames[:, known:], "pose": poses[:, known:], "prediction": predicted, "error ×4": error}
+    rows = {"truth": frames[:, known:], "pose": poses[:, known:], "prediction": predicted, "error x4": error}
     return {name: to_pixels(torch.nan_to_num(value[0], nan=1.0)) for name, value in rows.items()}
 
 

@@ -21,9 +21,9 @@ class Lpips:
         PerceptualWeightsError: if they are not there and cannot be fetched; it says what to do.
     """
 
-    def __init__(self, device: str = "cpu") -> None:
+    def __init__(self) -> None:
         try:
-            self._metric = LearnedPerceptualImagePatchSimilarity(net_type="alex", normalize=True).to(device)
+            self._metric = LearnedPerceptualImagePatchSimilarity(net_type="alex", normalize=True)
         except (OSError, ModuleNotFoundError) as error:
             raise PerceptualWeightsError(
                 f"LPIPS is left out: the weights of AlexNet are not here and could not be fetched ({error}). Run once "
@@ -40,6 +40,6 @@ class Lpips:
             ValueError: if the shapes differ.
         """
         check_shapes(predicted, target)
-        rows = [rearrange(frames.float().clamp(0, 1), "b t c h w -> (b t) c h w") for frames in (predicted, target)]
-        values: Tensor = self._metric.net(*rows, normalize=True).flatten()
-        return rearrange(values, "(b t) -> b t", b=len(predicted))
+        x, y = (rearrange(frames.float().clamp(0, 1), "b t c h w -> (b t) c h w") for frames in (predicted, target))
+        values: Tensor = self._metric.to(predicted.device).net(x, y, normalize=True)
+        return rearrange(values, "(b t) 1 1 1 -> b t", b=len(predicted))

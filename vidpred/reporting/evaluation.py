@@ -8,7 +8,7 @@ from rich.table import Table
 from vidpred.reporting.outcome import MEANING, shorten
 from vidpred.runfolder import RunFolder
 
-_UNITS = {"psnr": "PSNR dB", "psnr_inside": "in mask dB", "psnr_outside": "outside dB", "ssim": "SSIM",
+_UNITS = {"psnr": "PSNR dB", "psnr_inside": "inside dB", "psnr_outside": "outside dB", "ssim": "SSIM",
           "ms_ssim": "MS-SSIM", "mse": "MSE", "mae": "MAE", "lpips": "LPIPS"}  # fmt: skip
 _EXACT = 60.0  # dB
 
@@ -26,38 +26,38 @@ def print_evaluation(folder: RunFolder, console: Console | None = None) -> None:
 
 
 def _table(metrics: dict[str, Any]) -> Table:
-    """Model and baselines by metric, with 95 % intervals under the model's."""
+    """Model and baselines by metric, best first."""
     names = [name for name in _UNITS if name in metrics["scores"]]
     protocol = metrics["protocol"]
     table = Table(
         title=f"{metrics['clips']} {metrics['split']} clips, {metrics['frames']} predicted frames",
         caption=f"protocol {protocol['name']} {protocol['fingerprint']}: {protocol['definition']}",
     )
-    table.add_column("prediction")
+    table.add_column("prediction", no_wrap=True)
     for name in names:
-        table.add_column(_UNITS[name], justify="right")
+        table.add_column(_UNITS[name], justify="right", no_wrap=True)
     rows = {"model": metrics["scores"], **metrics["baselines"]}
     for label, scores in sorted(rows.items(), key=lambda row: -row[1]["psnr"]["mean"]):
-        cells = [_cell(name, scores.get(name), wide=label == "model") for name in names]
-        table.add_row(f"{label}: {MEANING[label]}" if label in MEANING else label, *cells,
-                      style="bold green" if label == "model" else "")  # fmt: skip
+        cells = [_cell(name, scores[name]["mean"]) if name in scores else "-" for name in names]
+        table.add_row(label, *cells, style="bold green" if label == "model" else "")
     return table
 
 
-def _cell(name: str, found: dict[str, float] | None, *, wide: bool) -> str:
-    if found is None:
-        return "-"
-    digits = 2 if name.startswith("psnr") else 3 if "ssim" in name or name == "lpips" else 5
-    if name == "psnr" and found["mean"] > _EXACT:
+def _cell(name: str, value: float) -> str:
+    if name == "psnr" and value > _EXACT:
         return "exact"
-    value = f"{found['mean']:.{digits}f}"
-    if wide and found["low"] is not None:
-        return f"{value}\n{found['low']:.{digits}f}…{found['high']:.{digits}f}"
-    return value
+    return f"{value:.{2 if name.startswith('psnr') else 5 if name == 'mse' else 3}f}"
 
 
 def _notes(metrics: dict[str, Any]) -> list[str]:
-    skill, lines = metrics["skill"], []
+    skill = metrics["skill"]
+    lines = [", ".join(f"{name}: {MEANING[name]}" for name in metrics["baselines"] if name in MEANING) + "."]
+    known = {name: found for name, found in metrics["scores"].items() if found["low"] is not None}
+    if known:
+        spans = [
+            f"{_UNITS[name]} {_cell(name, one['low'])} to {_cell(name, one['high'])}" for name, one in known.items()
+        ]
+        lines.append(f"95 % intervals over clips: {', '.join(spans)}.")
     within = "" if skill["low"] is None else f" (95 % interval {skill['low']:.2f} to {skill['high']:.2f})"
     lines.append(f"Skill against copying the context frame, 1 − MSE / MSE of copying: {skill['mean']:.2f}{within}.")
     if metrics["way_to_oracle"] is not None:

@@ -42,6 +42,8 @@ def best_of_k_figure(curve: Float[Array, " N"], reliability: Float[Array, "bins 
     figure = Figure(figsize=(7.2, 3.0), dpi=120, layout="constrained")
     best, spread = figure.subplots(1, 2)
     best.plot(np.arange(1, len(curve) + 1), curve, color=_BLUE, marker="o", markersize=3)
+    best.ticklabel_format(useOffset=False)
+    best.set_ylim(curve[0] - 0.05, max(curve[-1], curve[0] + 0.2) + 0.05)
     best.set_xlabel("samples k")
     best.set_ylabel("PSNR of the best of k (dB)")
     filled = reliability[reliability[:, 0] > 0]
