@@ -40,7 +40,8 @@ def test_it_counts_steps_as_the_training_does(compose):
 
 def test_courses_are_what_training_sees(compose):
     options = ["trainer.max_epochs=4", "kl_anneal=linear", "teacher_forcing=linear", "teacher_forcing.decay_start=1",
-               "lr_schedule.by=epoch", "length_schedule=growing", "length_schedule.length_start=2"]  # fmt: skip
+               "lr_schedule.by=epoch", "length_schedule=growing", "length_schedule.length_start=2",
+               "length_schedule.ramp=0.5"]  # fmt: skip
     run = assembly.build_run(compose(*options, "model.widths=[8,8,8]", "baselines=false"))
     seen = []
 
@@ -156,7 +157,7 @@ def test_the_figure_has_a_panel_a_schedule():
 
 def test_adaptive_forcing_is_resumed_where_it_was(compose, tmp_path):
     """A run that is stopped after an epoch and continued ends as one that is not: weights and probability."""
-    options = ("teacher_forcing=adaptive", "teacher_forcing.tolerance=10", "teacher_forcing.granularity=frame",
+    options = ("teacher_forcing=adaptive", "teacher_forcing.tolerance=10.0", "teacher_forcing.granularity=frame",
                "model.widths=[8,8,8]", "baselines=false", "trainer.max_epochs=3", "data.clips_per_epoch=8")  # fmt: skip
     whole = assembly.build_run(compose(*options, run_dir=tmp_path / "whole"))
     whole.trainer.fit(whole.module, datamodule=whole.data)

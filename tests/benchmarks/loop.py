@@ -24,7 +24,7 @@ STEPS, PAIRS = 30, 5
 def config(*overrides: str):
     fixed = ("trainer=cpu", "trainer.max_epochs=1", "fit_schedules=true", "trainer.check_val_every_n_epoch=2",
              "callbacks.progress=null", "callbacks.best=null", "callbacks.last=null", "callbacks.doctor=null",
-             "length_schedule=constant", "prior_share=0")  # fmt: skip
+             "length_schedule=constant", "prior_share=0.0")  # fmt: skip
     cfg = assembly.compose(f"run_dir={tempfile.mkdtemp()}", *fixed, *overrides)
     cfg.data.clips_per_epoch = STEPS * cfg.data.batch_size
     return cfg
