@@ -18,10 +18,8 @@ def hub(tmp_path, monkeypatch):
         raise URLError("no network")
 
     monkeypatch.setattr("torch.hub.urlopen", offline)
-    before = torch.hub.get_dir()
-    torch.hub.set_dir(str(tmp_path))
-    yield tmp_path / "checkpoints"
-    torch.hub.set_dir(before)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    return tmp_path / "hub" / "checkpoints"
 
 
 def test_offline_it_says_what_to_do(hub):
@@ -30,7 +28,7 @@ def test_offline_it_says_what_to_do(hub):
 
 
 def test_every_frame_has_the_distance_that_torchmetrics_gives_it_alone(hub):
-    hub.mkdir()
+    hub.mkdir(parents=True)
     torch.manual_seed(0)
     name = torchvision.models.AlexNet_Weights.DEFAULT.url.rpartition("/")[2]
     torch.save(torchvision.models.alexnet().state_dict(), hub / name)
