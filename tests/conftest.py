@@ -27,7 +27,7 @@ settings.load_profile("vidpred")
 
 @pytest.fixture(scope="session", autouse=True)
 def _quiet_machine() -> None:
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)  # pytest-xdist runs one process a core
 
 
 @pytest.fixture(scope="session")

@@ -14,14 +14,6 @@ from vidpred.pose.keypoint_rcnn import KeypointRCNN, choose_device, select_pose
 FILE = "keypointrcnn_resnet50_fpn_coco-fc266e95.pth"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     """A state dict of random weights, small enough for deep sums to stay finite."""
