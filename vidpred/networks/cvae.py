@@ -37,7 +37,7 @@ class PoseFeatures(NamedTuple):
     quarter: Float[Tensor, "*N E h/2 w/2"]
     eighth: Float[Tensor, "*N F h/4 w/4"]
     parts: Float[Tensor, "*N G s h w"]  # probabilities of the parts that looks are fetched by; G = 0 without an anchor
-    places: Float[Tensor, "*N G 2"]  # of the parts: x, y in [-1, 1]
+    places: Float[Tensor, "*N G 4"]  # of the parts: x, y in [-1, 1]
     body: Float[Tensor, "*N s h w"]  # logit of painting anew
 
 
@@ -48,7 +48,7 @@ class Anchor(NamedTuple):
     scene: Float[Tensor, "N C s h w"]  # the same with the person taken out
     features: Float[Tensor, "N D h w"]
     looks: Float[Tensor, "N G C"]  # mean colour of every part
-    places: Float[Tensor, "N G 2"]  # of the parts in the last context frame
+    places: Float[Tensor, "N G 4"]  # of the parts in the last context frame
 
 
 class CVAE(nn.Module):
@@ -118,19 +118,20 @@ class CVAE(nn.Module):
             self.scene_head = nn.Conv2d(half, 4 * (channels + 1), 3, padding=1)
             self.place_looks = nn.Conv2d(8 * channels, half, 3, padding=1)
 
-        self.observer = _Observer(channels, eighth)
-        make_gaussian = partial(_gaussian_layers, eighth, z_channels)
+        self.observer = _Observer(channels, eighth, eighth // 2)
+        make_gaussian = partial(_gaussian_layers, eighth // 2, z_channels)
         self.posterior_net = make_gaussian()
         self.prior_net = prior(make_gaussian)
         self.prior_net.start_as(self.posterior_net)
-        self.told = nn.Conv2d(z_channels, channels, 1)
+        self.told = nn.Conv2d(z_channels, channels, 1, bias=False)
+        nn.init.eye_(self.told.weight[:, :, 0, 0])
         self.trust = nn.Conv2d(eighth, channels, 1)
         assert self.trust.bias is not None
         nn.init.constant_(self.trust.bias, -1.0)
 
         self.frame_net = nn.Conv2d(4 * channels, half, 3, padding=1)
         self.down_quarter, self.down_eighth = Down(half, quarter), Down(quarter, eighth)
-        self.place_z = nn.Conv2d(z_channels, eighth, 3, padding=1)
+        self.place_z = nn.Conv2d(z_channels, eighth, 3, padding=1, bias=False)
         self.paint_half, self.paint_quarter, self.paint_eighth = (
             nn.Sequential(*(ResBlock(width) for _ in range(count)))
             for width, count in zip((half, quarter, eighth), blocks, strict=True)
@@ -169,13 +170,19 @@ class CVAE(nn.Module):
 
     def posterior(self, target: Float[Tensor, "N C H W"], pose: PoseFeatures) -> Gaussian:
         """q(z_t | x_t, p_t)."""
-        mean, logvar = self.posterior_net(self.observer(target) + pose.eighth).to(target.dtype).chunk(2, dim=1)
-        return Gaussian(mean, bound_logvar(logvar))
+        mean, logvar = self.posterior_net(self.observer(target, pose.eighth)).to(target.dtype).chunk(2, dim=1)
+        return Gaussian(mean + self._colors(target), bound_logvar(logvar))
+
+    def _colors(self, frame):
+        colors = 4 * (functional.avg_pool2d(frame, 8) - 0.5)
+        return functional.pad(colors, (0, 0, 0, 0, 0, self.latent_shape[0] - colors.shape[1]))
 
     def prior(self, previous: Float[Tensor, "N C H W"], pose: PoseFeatures) -> Gaussian:
         """N(0, I), or the learned prior p(z_t | x̂_t-1, p_t)."""
-        features = self.observer(previous) + pose.eighth if self.prior_net.sees_previous else None
+        features = self.observer(previous, pose.eighth) if self.prior_net.sees_previous else None
         gaussian: Gaussian = self.prior_net(features, previous.new_zeros(len(previous), *self.latent_shape))
+        if self.prior_net.sees_previous:
+            return gaussian._replace(mean=gaussian.mean.to(previous.dtype) + self._colors(previous))
         return gaussian
 
     def decode(
@@ -188,15 +195,16 @@ class CVAE(nn.Module):
     ) -> tuple[Float[Tensor, "N C H W"], None]:
         """Move the looks, paint what changes, and blend."""
         before = split_pixels(previous)
+        news = z - self.prior(previous, pose).mean
         half = self.frame_net(rearrange(before, "n c s h w -> n (c s) h w")) + pose.half
         looks = torch.full_like(before, 0.5)
         if context is not None:
             looks = fetch_looks(context.looks, pose.parts)
-            moved = warp_parts(context.frame, pose.parts, context.places - pose.places)
+            moved = warp_parts(context.frame, pose.parts, pose.places, context.places)
             fetched = rearrange(torch.cat([looks, moved], dim=1), "n c s h w -> n (c s) h w")
             half = half + context.features + self.place_looks(fetched)
         quarter = self.paint_quarter(self.down_quarter(half) + pose.quarter)
-        eighth = self.paint_eighth(self.down_eighth(quarter) + pose.eighth + self.place_z(z))
+        eighth = self.paint_eighth(self.down_eighth(quarter) + pose.eighth + self.place_z(news))
         quarter = self.outer_quarter(quarter + self.up_quarter(eighth))
         half = self.paint_half(half + self.up_half(quarter))
 
@@ -208,30 +216,30 @@ class CVAE(nn.Module):
         frame = weights[:, :1] * (looks + torch.tanh(detail) / 2) + weights[:, 1:2] * before + residual / 10
         if context is not None:
             frame = frame + weights[:, 2:3] * context.scene + weights[:, 3:] * moved
-        return self._recolor(join_pixels(frame), eighth, z), None
+        return self._recolor(join_pixels(frame), eighth, news), None
 
     def _recolor(
         self, painted: Float[Tensor, "N C H W"], eighth: Float[Tensor, "N F h w"], z: Float[Tensor, "N Z h w"]
     ) -> Float[Tensor, "N C H W"]:
         """Move the mean colours of the places of z to those that z tells."""
         trust = torch.sigmoid(self.trust(activate(eighth)).to(painted.dtype))
-        shift = trust * (0.5 + self.told(z).to(painted.dtype) / 4 - functional.avg_pool2d(painted, 8))
+        shift = trust * self.told(z).to(painted.dtype) / 4
         return painted + functional.interpolate(shift, scale_factor=8, mode="bilinear", align_corners=False)
 
 
 class _Observer(nn.Module):
-    """A frame to features at an eighth of the resolution, the mean colours of its places in plain sight."""
+    """A frame and its pose's features to features at an eighth of the resolution."""
 
-    def __init__(self, channels: int, width: int) -> None:
+    def __init__(self, channels: int, pose_width: int, width: int) -> None:
         super().__init__()
         self.texture = nn.Conv2d(64 * channels, width, 3, padding=1)
-        self.colors = nn.Conv2d(channels, width, 1)
-        nn.init.normal_(self.colors.weight, std=2.0)  # not to be drowned in texture
+        self.pose = nn.Conv2d(pose_width, width, 1)
 
-    def forward(self, frame: Float[Tensor, "N C H W"]) -> Float[Tensor, "N F h w"]:
-        texture: Tensor = self.texture(functional.pixel_unshuffle(frame, 8))
-        colors: Tensor = self.colors(functional.avg_pool2d(frame, 8) - 0.5)
-        return texture + colors
+    def forward(
+        self, frame: Float[Tensor, "N C H W"], pose: Float[Tensor, "N E h w"]
+    ) -> Float[Tensor, "N F h w"]:
+        features: Tensor = self.texture(functional.pixel_unshuffle(frame, 8)) + self.pose(activate(pose))
+        return features
 
 
 def _gaussian_layers(width: int, z: int) -> nn.Module:

@@ -34,33 +34,49 @@ def fetch_looks(looks: Float[Tensor, "N G C"], parts: Float[Tensor, "N G s h w"]
     return torch.einsum("ngc, ngshw -> ncshw", looks.to(parts.dtype), parts)
 
 
-def locate_parts(logits: Float[Tensor, "*N G s h w"]) -> Float[Tensor, "*N G 2"]:
-    """Where every part is: the centroid of a softmax over pixels, x and y in [-1, 1] across the frame.
+def locate_parts(logits: Float[Tensor, "*N G s h w"]) -> Float[Tensor, "*N G 4"]:
+    """Where every part is, and how it lies: x, y, and the elongation e·(cos 2θ, sin 2θ).
+
+    Of a softmax over pixels, the centroid, x and y in [-1, 1] across the frame, and of its covariance the difference of
+    the eigenvalues by their sum, e in [0, 1], with the double angle 2θ of the longer axis: without the ambiguity
+    of its sign.
 
     Args:
         logits: of G parts at every pixel, as s = 4 subpixels of half-resolution places.
     """
     weights = rearrange(logits, "... s h w -> ... (s h w)").softmax(dim=-1)
-    centres = _pixel_centres(*logits.shape[-2:], like=weights)
-    return weights @ rearrange(centres, "s h w c -> (s h w) c")
+    height, width = logits.shape[-2:]
+    x, y = rearrange(_pixel_centres(height, width, like=weights), "s h w c -> c (s h w)")
+    mean_x, mean_y, xx, xy, yy = (weights @ torch.stack([x, y, x * x, x * y, y * y], dim=1)).unbind(dim=-1)
+    ratio = width / height  # angles are those of square pixels
+    var_x, var_y, cov = (xx - mean_x**2) * ratio**2, yy - mean_y**2, (xy - mean_x * mean_y) * ratio
+    total = (var_x + var_y).clamp(min=1e-4)
+    return torch.stack([mean_x, mean_y, (var_x - var_y) / total, 2 * cov / total], dim=-1)
 
 
 def warp_parts(
-    frames: Float[Tensor, "N C H W"], parts: Float[Tensor, "N G s h w"], motion: Float[Tensor, "N G 2"]
+    frames: Float[Tensor, "N C H W"],
+    parts: Float[Tensor, "N G s h w"],
+    places: Float[Tensor, "N G 4"],
+    origins: Float[Tensor, "N G 4"],
 ) -> Float[Tensor, "N C s h w"]:
-    """Every pixel from where its parts were: frames(x + Σ_g p_g(x) · motion_g), bilinear, the edge repeated outside.
-
-    The motion of a part is that of its centroid, as keypoints move pixels in Monkey-Net (Siarohin et al. 2019, arXiv
-    1812.08861), with parts named by the pose instead of found.
-
-    Args:
-        frames: to take pixels from.
-        parts: probabilities of the parts at every pixel of the result.
-        motion: from where a part is in the result to where it is in ``frames``, in units of ``locate_parts``.
-    """
+    """Every pixel from where its parts were."""
     height, width = parts.shape[-2:]
-    flow = torch.einsum("ngshw, ngc -> nshwc", parts.to(motion.dtype), motion)
-    grid = rearrange(flow + _pixel_centres(height, width, like=motion), "n s h w c -> n (s h) w c")
+    ratio = width / height
+    # half of the angle between double angles, as far as both parts are elongated
+    (a, b), (c, d) = places[..., 2:].unbind(dim=-1), origins[..., 2:].unbind(dim=-1)
+    cos, sin = a * c + b * d, a * d - b * c
+    sure = torch.sqrt(cos**2 + sin**2 + 1e-8)
+    angle = torch.atan2(sin, cos + 1e-4) / 2 * (sure / (sure + 0.1))
+    turn_x, turn_y = torch.cos(angle) - 1, torch.sin(angle)
+    turn = torch.stack([torch.stack([turn_x, -turn_y / ratio], -1), torch.stack([turn_y * ratio, turn_x], -1)], -2)
+    shift = origins[..., :2] - places[..., :2] - torch.einsum("ngij, ngj -> ngi", turn, places[..., :2])
+    moves = torch.cat([shift[..., None], turn], dim=-1)  # (N, G, 2, 3): of 1, x, y
+    centres = _pixel_centres(height, width, like=moves)
+    law = torch.einsum("ngshw, ngij -> nijshw", parts.to(moves.dtype), moves)
+    x, y = centres.unbind(dim=-1)
+    flow = law[:, :, 0] + law[:, :, 1] * x + law[:, :, 2] * y
+    grid = rearrange(rearrange(flow, "n c s h w -> n s h w c") + centres, "n s h w c -> n (s h) w c")
     moved = functional.grid_sample(frames, grid.to(frames.dtype), padding_mode="border", align_corners=False)
     return rearrange(moved, "n c (s h) w -> n c s h w", s=4)
 

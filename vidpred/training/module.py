@@ -150,6 +150,8 @@ class VideoPrediction(LightningModule):
         """Unroll a batch with the noise of this moment."""
         noise = torch.randn(*forced.shape, *self.model.latent_shape, device=self.device)
         from_prior = torch.rand(len(forced), device=self.device) < self.prior_share if self.prior_share else None
+        if from_prior is not None and self.validation_z == "mean":
+            noise = torch.where(from_prior[:, None, None, None, None], 0.0, noise)
         return unroll(self.model, batch.frames, batch.poses, noise=noise, forced=forced, from_prior=from_prior,
                       gradient=self.gradient, chunk=self.chunk)  # fmt: skip
 
