@@ -1,9 +1,11 @@
 """Small networks and data that several tests use."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import torch
+from lightning import Callback
 from PIL import Image
 
 from vidpred.data.posing import PoseInput
@@ -41,3 +43,19 @@ def write_pictures(root: Path, store: Store) -> None:
             for row in range(info.length):
                 pixels = np.ascontiguousarray(array[info.first + row].transpose(1, 2, 0))
                 Image.fromarray(pixels).save(folder / f"frame{row}.png")
+
+
+class Witness(Callback):
+    """Writes down what the schedules were at every training batch, in a file for every process."""
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+        self.seen: list[list[float]] = []
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        names = ("schedule/beta", "schedule/forcing_prob", "schedule/lr")
+        values = [float(trainer.callback_metrics[name]) for name in names]
+        self.seen.append([trainer.global_step, *values, batch.frames.shape[1]])
+
+    def on_train_end(self, trainer, pl_module):
+        self.path.with_name(f"{self.path.name}-{trainer.global_rank}.json").write_text(json.dumps(self.seen))

@@ -65,6 +65,8 @@ def test_a_run_leaves_its_folder_and_says_where_and_what_next(trained):
         "copy the context frame",
         "nearest pose",
         "oracle",
+        "model: best epoch, z at the prior's mean",
+        "one draw of z from the prior",
         "vidpred.evaluate ckpt=",
         "film.gif",
         "tensorboard",

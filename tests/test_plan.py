@@ -21,7 +21,7 @@ def plan_of(cfg):
 
 def test_a_plan_needs_no_data_where_an_epoch_has_a_number_of_clips(monkeypatch, tmp_path):
     monkeypatch.setenv("VIDPRED_CACHE", str(tmp_path / "empty"))
-    plan = plan_of(assembly.compose("run_dir=unused", "trainer=cpu"))
+    plan = plan_of(assembly.compose("run_dir=unused", "trainer=cpu", "trainer.max_epochs=24"))
     assert (plan.epochs, plan.steps) == (24, 24 * 32)
     assert not (tmp_path / "empty").exists()
 
@@ -92,7 +92,7 @@ def test_clips_grow_with_the_steps_of_the_optimizer(compose):
 def test_what_cannot_work_is_refused_before_data_are_drawn(monkeypatch, tmp_path, options, reason):
     monkeypatch.setenv("VIDPRED_CACHE", str(tmp_path / "empty"))
     with pytest.raises(ValueError, match=reason):
-        plan_of(assembly.compose("run_dir=unused", "trainer=cpu", *options))
+        plan_of(assembly.compose("run_dir=unused", "trainer=cpu", "trainer.max_epochs=24", *options))
     assert not (tmp_path / "empty").exists()
 
 
@@ -106,7 +106,7 @@ def test_what_cannot_work_is_refused_before_data_are_drawn(monkeypatch, tmp_path
 )
 def test_what_hardly_works_is_warned_of(options, warning):
     with pytest.warns(UserWarning, match=warning):
-        plan_of(assembly.compose("run_dir=unused", "trainer=cpu", *options))
+        plan_of(assembly.compose("run_dir=unused", "trainer=cpu", "trainer.max_epochs=24", *options))
 
 
 def test_preview_says_what_to_expect_and_builds_no_model(tmp_path):

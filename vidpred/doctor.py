@@ -160,11 +160,16 @@ def judge(vitals: Vitals, *, deterministic: bool | None = None) -> Verdict:
         f"{vitals.active_units} of {vitals.units} units active, KL {vitals.rate:.3g} nats a frame, z worth "
         f"{vitals.worth:.2f} dB; a z that told the mean colour of its cells would be worth {vitals.room:.2f} dB"
     )
+    if deterministic:
+        known = "the data is a function of context and poses"
+        spared = "; what it is worth is what the networks have not learned to render" if vitals.worth >= MATTERS else ""
+        return Verdict("nothing to explain", f"Nothing left for z to explain: {known} ({numbers}{spared}).")
     if vitals.worth >= MATTERS:
         return Verdict("live", f"z is alive: {numbers}.")
-    if deterministic or (deterministic is None and vitals.room < ROOM):
-        known = "the data is a function of context and poses" if deterministic else "what is left is no matter of z"
-        return Verdict("nothing to explain", f"Nothing left for z to explain: {known} ({numbers}).")
+    if deterministic is None and vitals.room < ROOM:
+        return Verdict(
+            "nothing to explain", f"Nothing left for z to explain: what is left is no matter of z ({numbers})."
+        )
     if vitals.active_units and vitals.rate > 1:
         return Verdict(
             "ignored",

@@ -15,7 +15,7 @@ def main(cfg: "DictConfig") -> float:
 
     With ``preview=true`` the schedules are drawn instead, and nothing is trained.
     """
-    from vidpred.assembly import build_run, prepare_plan
+    from vidpred.assembly import build_run, load_predictor, prepare_plan
     from vidpred.configuration import list_choices
     from vidpred.data.statistics import describe_store
     from vidpred.evaluation.outcome import record_outcome
@@ -51,7 +51,8 @@ def main(cfg: "DictConfig") -> float:
     trainer.fit(module, datamodule=run.data, ckpt_path=checkpoint, weights_only=True)
     if not trainer.is_global_zero:
         return float("nan")
-    scores = record_outcome(folder, run.data, baselines=cfg.baselines, skipped_steps=int(module.guard.skipped))
+    best = load_predictor(folder.best) if cfg.baselines else None
+    scores = record_outcome(folder, run.data, best=best, z=cfg.validation.z, skipped_steps=int(module.guard.skipped))
     log_outcome(trainer, list_choices(cfg), scores)
     print_outcome(folder)
     return scores["psnr_best"]

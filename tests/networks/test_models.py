@@ -1,8 +1,9 @@
 import pytest
 import torch
-from samples import SHAPE, TINY
+from samples import SHAPE, TINY, lively
 
-from vidpred.networks import CVAE, LabCVAE, LearnedPrior, Model
+from vidpred.networks import CVAE, LabCVAE, LearnedPrior, Model, StandardPrior
+from vidpred.networks.features import unbind_steps
 from vidpred.networks.latent import bound_logvar, reparameterize
 from vidpred.types import FrameShape, Gaussian
 
@@ -120,6 +121,39 @@ def test_learned_prior_is_not():
     pose = model.encode_poses(torch.rand(1, 1, 3, 16, 24))
     prior = model.prior(torch.rand(1, 3, 16, 24), type(pose)(*(part[:, 0] for part in pose)))
     assert prior.mean.any()
+
+
+def test_z_at_the_learned_priors_mean_leaves_the_forecast_alone():
+    """What z tells, and how it is trusted, is no matter then; elsewhere it is."""
+    model = lively(TINY["cvae"](prior=LearnedPrior))
+    frames, poses = torch.rand(2, 2, 3, 16, 24), torch.rand(2, 2, 3, 16, 24)
+    pose = unbind_steps(model.encode_poses(poses))[1]
+    context, prior = model.context(frames[:, :1], poses[:, :1]), model.prior(frames[:, 0], pose)
+
+    def decode(z):
+        return model.decode(frames[:, 0], pose, z, context, None)[0]
+
+    before = [decode(prior.mean), decode(prior.mean + 1)]
+    for layer in (model.told, model.place_z, model.trust):
+        layer.weight.data.mul_(2)
+    assert torch.equal(decode(prior.mean), before[0])
+    assert (decode(prior.mean + 1) - before[1]).abs().max() > 0.01
+
+
+@pytest.mark.parametrize("z_channels", [2, 3, 8])
+@pytest.mark.parametrize("prior", [LearnedPrior, StandardPrior])
+def test_z_tells_colours_from_the_first_step_on(prior, z_channels):
+    """Posterior and learned prior start as the colours of their frame, so that z of a brighter frame brightens."""
+    torch.manual_seed(0)
+    model = CVAE(SHAPE, widths=(8, 12, 16), slots=6, z_channels=z_channels, prior=prior)
+    frames, poses = torch.rand(1, 1, 3, 16, 24) / 2, torch.rand(1, 2, 3, 16, 24)
+    pose = unbind_steps(model.encode_poses(poses))[1]
+    before, brighter = (model.posterior(frame, pose).mean for frame in (frames[:, 0], frames[:, 0] + 0.4))
+    told = min(3, z_channels)
+    torch.testing.assert_close((brighter - before)[:, :told].mean(), torch.tensor(1.6), atol=0.4, rtol=0)
+    context = model.context(frames, poses[:, :1])
+    dark, bright = (model.decode(frames[:, 0], pose, z, context, None)[0] for z in (before, brighter))
+    assert (bright - dark)[:, :told].mean() > 0.05
 
 
 def test_reparameterization_has_mean_and_spread():

@@ -9,7 +9,7 @@ from vidpred.reporting.outcome import print_outcome
 from vidpred.runfolder import RunFolder, RunFolderError
 
 SUMMARY = {
-    "status": "finished", "psnr_best": 22.0, "psnr_last": 21.5, "epochs": 2, "steps": 8, "seconds": 90.0,
+    "status": "finished", "z": "mean", "psnr_best": 22.0, "psnr_last": 21.5, "epochs": 2, "steps": 8, "seconds": 90.0,
     "way_to_oracle": {"db": 0.5, "squared_error": 0.7}, "overlap_allowed": False,
     "skipped_steps": 3, "frames_per_second": 100.0, "loader_share": 0.004,
     "baselines": {"copy_context": 20.0, "oracle": 24.0, "nearest_pose": 12.0, "mean_frame": 13.0,
@@ -76,7 +76,7 @@ def test_the_outcome_names_scores_files_and_commands(tmp_path):
     print_outcome(folder, console)
     text = console.file.getvalue()
     order = [line.split("│")[1].split(":")[0].strip() for line in text.splitlines() if "│" in line]
-    assert order == ["copy_previous", "oracle", "model (best epoch)", "copy_context", "mean_frame", "nearest_pose"]
+    assert order == ["copy_previous", "oracle", "model", "copy_context", "mean_frame", "nearest_pose"]
     said = ("+2.00 dB", "50% in dB, 70% in squared error", "0.4%", "3 steps were not finite", "vidpred.evaluate")
     for words in said:
         assert words in text, words

@@ -1,23 +1,45 @@
 """Two processes on the CPU, by the command a user writes."""
 
+import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 
+TESTS = Path(__file__).resolve().parents[1]
 
-def test_two_processes_validate_every_clip_once(tmp_path, cache):
-    environment = {**os.environ, "VIDPRED_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
-    folder = tmp_path / "run"
+
+def vidpred(*options: str, cwd: Path, cache: Path) -> None:
+    environment = {**os.environ, "VIDPRED_CACHE": str(cache), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(TESTS)}
     answer = subprocess.run(
-        [sys.executable, "-m", "vidpred.run", "experiment=debug", "trainer=ddp_cpu", "data.val_clips=3",
-         "model.widths=[8,8,8]", "data.batch_size=1", "baselines=false", f"hydra.run.dir={folder}"],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300,
+        [sys.executable, "-m", "vidpred.run", *options, "experiment=debug", "model.widths=[8,8,8]", "baselines=false"],
+        cwd=cwd, env=environment, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert answer.returncode == 0, answer.stderr
+
+
+def test_two_processes_validate_every_clip_once(tmp_path, cache):
+    folder = tmp_path / "run"
+    vidpred("trainer=ddp_cpu", "data.val_clips=3", "data.batch_size=1", f"hydra.run.dir={folder}", cwd=tmp_path,
+            cache=cache)  # fmt: skip
     with np.load(folder / "psnr.npz") as arrays:
         assert arrays["clips"].tolist() == [0, 1, 2]
         assert np.isfinite(arrays["model"]).all()
     assert not (tmp_path / "outputs").exists()
     assert len((folder / "metrics.csv").read_text().splitlines()) == 3
+
+
+def test_schedules_are_the_same_numbers_in_every_process(tmp_path, cache):
+    """And those of a run with one process that takes as many steps."""
+    schedules = ("kl_anneal=cyclical", "kl_anneal.cycles=2", "kl_anneal.by=step", "teacher_forcing=cosine",
+                 "teacher_forcing.decay_start=0", "length_schedule.by=step", "data.clips_per_epoch=8",
+                 "trainer.max_epochs=3", "+callbacks.witness._target_=samples.Witness")  # fmt: skip
+    for name, own in (("two", ("trainer=ddp_cpu", "data.batch_size=1")), ("one", ("trainer=cpu", "data.batch_size=2"))):
+        vidpred(*schedules, *own, f"+callbacks.witness.path={tmp_path / name}", f"hydra.run.dir={tmp_path / 'run'}",
+                cwd=tmp_path, cache=cache)  # fmt: skip
+    first, second, alone = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("two-0", "two-1", "one-0"))
+    assert first == second == alone
+    assert len(first) == 12
+    assert all(len(set(column)) > 2 for column in np.transpose(first)[:4])

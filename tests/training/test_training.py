@@ -7,9 +7,13 @@ import pytest
 import torch
 from lightning import Trainer
 from PIL import Image
+from samples import TINY, lively
 
 from vidpred import assembly
 from vidpred.data.clips import whole_sequence
+from vidpred.data.datamodule import to_batch
+from vidpred.metrics import psnr
+from vidpred.networks import LearnedPrior, rollout
 from vidpred.networks.checkpoint import read_checkpoint
 from vidpred.objectives import Elbo
 from vidpred.runfolder import RunFolder
@@ -138,9 +142,6 @@ def test_overfits_one_clip(compose):
     run = fit(cfg)
     store = run.data.store("train")
     frames, poses = (pixels.float() / 255 for pixels in whole_sequence(store, run.data.poses, 0))
-    from vidpred.metrics import psnr
-    from vidpred.networks import rollout
-
     predicted = rollout(run.module.model, frames[None, :1], poses[None], z="mean")
     copied = psnr(frames[None, :1].expand(1, 3, -1, -1, -1), frames[None, 1:], data_range=1.0).mean()
     assert psnr(predicted, frames[None, 1:], data_range=1.0).mean() > copied + 6
@@ -241,11 +242,25 @@ def plain_trainer(tmp_path: Path, **options) -> Trainer:
 def test_validation_does_not_look_at_the_frames_it_predicts(model, data):
     module = module_for(model)
     batch = next(iter(data.val_dataloader()))
-    from vidpred.data.datamodule import to_batch
-
     seen = to_batch(batch)
     other = seen._replace(frames=torch.cat([seen.frames[:, :1], torch.rand_like(seen.frames[:, 1:])], dim=1))
     assert torch.equal(module.validation_step(seen, 0).predicted, module.validation_step(other, 0).predicted)
+
+
+@pytest.mark.parametrize("z", ["mean", "sample"])
+def test_clips_of_the_prior_take_z_as_validation_does(data, tmp_path, z):
+    """At the prior's mean the noise of the step does not matter; drawn from the prior it does."""
+    model = lively(TINY["cvae"](prior=LearnedPrior))
+    module = module_for(model, prior_share=0.5, validation_z=z)
+    batch = to_batch(next(iter(data.val_dataloader())))
+    seen = []
+    for seed in range(8):  # the noise is drawn first, then which clips are the prior's
+        torch.manual_seed(seed)
+        seen.append(module.predict_clip(batch, torch.zeros(2, batch.frames.shape[1] - 1, dtype=torch.bool)).frames[0])
+    distinct = {tuple(frames.flatten()[:50].tolist()) for frames in seen}
+    assert len(distinct) < 8 if z == "mean" else len(distinct) == 8
+    whole = rollout(model, batch.frames[:, :1], batch.poses, z="mean")[0]
+    assert any(torch.allclose(frames, whole, atol=1e-5) for frames in seen) == (z == "mean")
 
 
 def test_loss_is_the_weighted_sum_of_mean_terms(model, data, tmp_path):
@@ -261,7 +276,6 @@ def test_loss_is_the_weighted_sum_of_mean_terms(model, data, tmp_path):
 @pytest.mark.parametrize("options", [{"context_frames": 0}, {"validation_z": "best"}, {"gradient": "half"}])
 def test_impossible_options_are_refused(options):
     from jaxtyping import TypeCheckError
-    from samples import TINY
 
     with pytest.raises((ValueError, TypeCheckError), match=next(iter(options)).split("_")[-1]):
         module_for(TINY["lab"](), **options)

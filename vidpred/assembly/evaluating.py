@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from glob import glob
 from pathlib import Path
 
-import numpy as np
 from omegaconf import DictConfig
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -16,8 +15,6 @@ from vidpred.evaluation.records import record, record_films
 from vidpred.evaluation.sampling import EvaluationError, choose_windows
 from vidpred.evaluation.scoring import Scorer
 from vidpred.runfolder import RunFolder, home_of
-
-_EXACT = 60.0  # dB; an oracle above it is the truth, but for rounding
 
 
 def find_checkpoints(pattern: str) -> list[Path]:
@@ -64,11 +61,9 @@ def evaluate_checkpoint(
         task = progress.add_task("predicted frames", total=total)
         assessment = assess(predictor, data, cfg.split, scorer, z=cfg.z, seed=cfg.seed,
                             advance=lambda frames: progress.advance(task, frames))  # fmt: skip
-    oracle = assessment.psnr_of_baselines().get("oracle")
-    deterministic = None if oracle is None else float(np.nanmean(oracle)) > _EXACT
     diagnoses = (
         diagnose(predictor, data, cfg.split, windows, assessment.sampled, context_frames=known,
-                 deterministic=deterministic, seed=cfg.seed)
+                 seed=cfg.seed)
         if cfg.diagnoses else []
     )  # fmt: skip
     about = {

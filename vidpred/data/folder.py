@@ -151,6 +151,10 @@ class FolderSource:
             raise StoreError(f"data.root={self.root} has no {split} split; there is {', '.join(self.parts)}")
         return open_store(self._path(split))
 
+    @property
+    def deterministic(self) -> None:
+        """Nobody knows."""
+
     def oracles(self, split: Split, clips: list[tuple[int, int]]) -> None:
         """Nobody knows what else could have happened."""
 

@@ -67,6 +67,10 @@ class PackedSource:
             raise StoreError(f"data.root={self.root} has no {split} split; there is {', '.join(self.stores)}")
         return self.stores[split]
 
+    @property
+    def deterministic(self) -> None:
+        """Nobody knows."""
+
     def oracles(self, split: Split, clips: list[tuple[int, int]]) -> None:
         """Nobody knows what else could have happened."""
 

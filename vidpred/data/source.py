@@ -38,6 +38,10 @@ class Source(Protocol):
     def allow_overlap(self) -> bool:
         """Whether splits may share frames, which scores must then say."""
 
+    @property
+    def deterministic(self) -> bool | None:
+        """Whether frames are a function of the first frame and the poses; None where nobody knows."""
+
     def prepare(self) -> None:
         """Generate or pack what is missing."""
 

@@ -43,7 +43,7 @@ class Examined(NamedTuple):
 
 def diagnose(
     predictor: Predictor, data: ClipDataModule, split: Split, windows: Sequence[Window], sampled: Sampled, *,
-    context_frames: int, deterministic: bool | None = None, seed: int = 0,
+    context_frames: int, seed: int = 0,
 ) -> list[Diagnosis]:  # fmt: skip
     """Ask whether the model uses pose and z, whether its own frames mislead it, and whether it knows what it does not.
 
@@ -54,7 +54,6 @@ def diagnose(
         windows: the clips.
         sampled: their scores, for drift and calibration.
         context_frames: K.
-        deterministic: whether the data is known to be a function of context and poses.
         seed: of all draws.
     """
     doctor = Doctor(predictor.model, context_frames=context_frames, seed=seed)
@@ -65,7 +64,7 @@ def diagnose(
         for name, frames in _rollouts(predictor, batch, context_frames, seed):
             values = psnr(frames, batch.frames[:, context_frames:], data_range=1.0)[0]
             scores.setdefault(name, []).append(values.cpu().numpy())
-    verdict, vitals = judge(doctor.report(), deterministic=deterministic), doctor.report()
+    verdict, vitals = judge(doctor.report(), deterministic=data.source.deterministic), doctor.report()
     found = [
         _pose_use(scores),
         _z_use(scores),

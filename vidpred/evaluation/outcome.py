@@ -3,25 +3,33 @@
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from numpy import ndarray as Array
 
-from vidpred.data.datamodule import ClipDataModule
-from vidpred.doctor import Verdict, Vitals, judge
+from vidpred.data.clips import Window
+from vidpred.data.datamodule import ClipDataModule, to_batch
 from vidpred.evaluation.baselines import psnr_of_baselines
+from vidpred.metrics import psnr
+from vidpred.networks import rollout
+from vidpred.predictor import Predictor
 from vidpred.runfolder import Row, RunFolder
+from vidpred.seeds import clip_generators
 from vidpred.viz.figures import psnr_figure
 
 _EXACT = 60.0  # dB; above it a prediction is the truth itself, but for rounding
 
 
-def record_outcome(folder: RunFolder, data: ClipDataModule, *, baselines: bool, skipped_steps: int) -> dict[str, float]:
+def record_outcome(
+    folder: RunFolder, data: ClipDataModule, *, best: Predictor | None, z: str, skipped_steps: int
+) -> dict[str, float]:
     """Score the baselines on the validation clips, draw the PSNR figure and write ``summary.json``.
 
     Args:
         folder: of the run, with ``psnr.npz`` of its best validation.
         data: of the run.
-        baselines: whether to score them.
+        best: the model of that validation, to be scored with the other z as well; None leaves it and the baselines out.
+        z: that validation used, "mean" or "sample".
         skipped_steps: that the non-finite guard undid.
 
     Returns:
@@ -30,9 +38,12 @@ def record_outcome(folder: RunFolder, data: ClipDataModule, *, baselines: bool, 
     arrays = folder.read_arrays("psnr.npz")
     known = int(arrays["context_frames"])
     curves = {"model": arrays["model"]}
-    if baselines:
+    if best is not None:
         windows = {window.sequence: window for window in data.eval_sampler("val").windows}
-        scored = psnr_of_baselines(data, "val", [windows[int(clip)] for clip in arrays["clips"]], context_frames=known)
+        chosen = [windows[int(clip)] for clip in arrays["clips"]]
+        other = "sample" if z == "mean" else "mean"
+        curves[f"model_{other}"] = as_matrix(_score_rollouts(best, data, chosen, z=other))
+        scored = psnr_of_baselines(data, "val", chosen, context_frames=known)
         curves |= {name: as_matrix(rows) for name, rows in scored.items()}
     folder.write_arrays("psnr.npz", clips=arrays["clips"], context_frames=arrays["context_frames"], **curves)
     means = mean_scores(curves)
@@ -43,9 +54,10 @@ def record_outcome(folder: RunFolder, data: ClipDataModule, *, baselines: bool, 
     summary = {
         "status": "finished",
         **scores,
+        "z": z,
         "baselines": means,
         "way_to_oracle": way_to_oracle(curves),
-        "doctor": _second_opinion(folder, curves),
+        "doctor": _verdict(folder),
         "overlap_allowed": data.source.allow_overlap,
         "epochs": len(rows),
         "steps": int(rows[-1]["step"]),
@@ -64,6 +76,22 @@ def as_matrix(rows: Sequence[Float[Array, " _"]]) -> Float[Array, "B S"]:
     for number, row in enumerate(rows):
         matrix[number, : len(row)] = row
     return matrix
+
+
+@torch.no_grad()
+def _score_rollouts(
+    predictor: Predictor, data: ClipDataModule, windows: Sequence[Window], *, z: str
+) -> list[Float[Array, " S"]]:
+    """PSNR per validation clip and predicted frame, in dB."""
+    known, seed = predictor.context_frames, predictor.config["seed"]
+    scores = []
+    for window in windows:
+        batch = to_batch(data.clips("val").__getitems__([window]))
+        frames, poses = batch.frames.to(predictor.device), batch.poses.to(predictor.device)
+        generators = clip_generators(seed, [window.sequence])
+        predicted = rollout(predictor.model, frames[:, :known], poses, z=z, generators=generators)
+        scores.append(psnr(predicted, frames[:, known:], data_range=1.0)[0].cpu().numpy())
+    return scores
 
 
 def _draw(folder: RunFolder, curves: dict[str, Float[Array, "B S"]], means: dict[str, float], known: int) -> None:
@@ -96,14 +124,12 @@ def way_to_oracle(curves: dict[str, Float[Array, "B _"]]) -> dict[str, float] | 
     }
 
 
-def _second_opinion(folder: RunFolder, curves: dict[str, Float[Array, "B _"]]) -> dict[str, str] | None:
-    """The doctor's last verdict, with what the oracle knows of the data; None where no doctor was called."""
+def _verdict(folder: RunFolder) -> dict[str, str] | None:
+    """The doctor's last; None where no doctor was called."""
     if not (folder.path / "doctor.json").is_file():
         return None
     told = folder.read_json("doctor.json")
-    deterministic = mean_scores(curves)["oracle"] > _EXACT if "oracle" in curves else None
-    verdict: Verdict = judge(Vitals(**{name: told[name] for name in Vitals._fields}), deterministic=deterministic)
-    return verdict._asdict()
+    return {name: told[name] for name in ("state", "sentence")}
 
 
 def _mean(rows: list[Row], name: str) -> float | None:

@@ -37,8 +37,9 @@ class PoseFeatures(NamedTuple):
     quarter: Float[Tensor, "*N E h/2 w/2"]
     eighth: Float[Tensor, "*N F h/4 w/4"]
     parts: Float[Tensor, "*N G s h w"]  # probabilities of the parts that looks are fetched by; G = 0 without an anchor
-    places: Float[Tensor, "*N G 4"]  # of the parts: x, y in [-1, 1]
+    places: Float[Tensor, "*N G 4"]  # of the parts, and how they lie; see `locate_parts`
     body: Float[Tensor, "*N s h w"]  # logit of painting anew
+    observed: Float[Tensor, "*N L h/4 w/4"]  # what posterior and prior see of it
 
 
 class Anchor(NamedTuple):
@@ -48,23 +49,27 @@ class Anchor(NamedTuple):
     scene: Float[Tensor, "N C s h w"]  # the same with the person taken out
     features: Float[Tensor, "N D h w"]
     looks: Float[Tensor, "N G C"]  # mean colour of every part
-    places: Float[Tensor, "N G 4"]  # of the parts in the last context frame
+    places: Float[Tensor, "N G 4"]  # of the parts in the last context frame, and how they lie
 
 
 class CVAE(nn.Module):
     """Our conditional VAE.
 
     Every pixel of the frame is a blend of what is painted anew, the previous frame, the scene and the moved context,
-    and a small residual; the mean colours of the places that z has are moved to those that z tells, as far as they are
-    to be trusted:
+    and a small residual; what z tells beyond what was expected of it moves the mean colours of its places, as far as it
+    is to be trusted:
 
         painted = w₁ ⊙ (looks + ½ tanh(detail)) + w₂ ⊙ x_t-1 + w₃ ⊙ scene + w₄ ⊙ moved + residual / 10,
-        x̂_t = painted + enlarge(trust ⊙ (told(z_t) − shrink(painted))),
+        x̂_t = painted + enlarge(trust ⊙ told(z_t − expected)),
 
     with w a softmax over the four, looks the mean colours of the body's parts, fetched to where the pose puts them,
     scene the last context frame without the person, and moved the same frame with every part where the pose puts it.
-    Without an anchor there are only the first two, and no looks. A posterior that starts precise, and colours that are
-    told without a detour, let z live from the first steps on; without them it had no part in the frames after hundreds.
+    Without an anchor there are only the first two, and no looks. Expected is the learned prior's mean, so that z at its
+    mean leaves the forecast alone; under the standard prior, which expects nothing, it is the painted colours.
+
+    The posterior's mean starts as the colours of the places, the learned prior's as those of the previous frame, and
+    told as their inverse: z lives from the first step on. Where it has to be discovered it had no part in the frames
+    after hundreds of steps, and where its prior's mean disturbs the forecast, rollouts teach the decoder to ignore it.
 
     Args:
         shape: of frames and pose maps; height and width are multiples of 8, from 16 on.
@@ -118,13 +123,15 @@ class CVAE(nn.Module):
             self.scene_head = nn.Conv2d(half, 4 * (channels + 1), 3, padding=1)
             self.place_looks = nn.Conv2d(8 * channels, half, 3, padding=1)
 
-        self.observer = _Observer(channels, eighth, eighth // 2)
-        make_gaussian = partial(_gaussian_layers, eighth // 2, z_channels)
+        observed = max(1, eighth // 2)
+        self.observer = nn.Conv2d(64 * channels, observed, 3, padding=1)
+        self.place_pose = nn.Conv2d(eighth, observed, 1)
+        make_gaussian = partial(_gaussian_layers, observed, z_channels)
         self.posterior_net = make_gaussian()
         self.prior_net = prior(make_gaussian)
         self.prior_net.start_as(self.posterior_net)
         self.told = nn.Conv2d(z_channels, channels, 1, bias=False)
-        nn.init.eye_(self.told.weight[:, :, 0, 0])
+        nn.init.eye_(self.told.weight[:, :, 0, 0]).data.div_(4)
         self.trust = nn.Conv2d(eighth, channels, 1)
         assert self.trust.bias is not None
         nn.init.constant_(self.trust.bias, -1.0)
@@ -160,8 +167,11 @@ class CVAE(nn.Module):
         half, quarter, eighth = self.pose_net(rearrange(poses, "b t p h w -> (b t) p h w"))
         body = self.body_logits(activate(half))
         logits = self._name_parts(half) if self.anchor else half.new_empty(len(half), 0, 4, *half.shape[2:])
-        levels = (half, quarter, eighth, logits.softmax(dim=1).to(logits.dtype), locate_parts(logits), body)
-        return PoseFeatures(*(rearrange(level, "(b t) ... -> b t ...", b=len(poses)) for level in levels))
+        features = PoseFeatures(
+            half, quarter, eighth, parts=logits.softmax(dim=1).to(logits.dtype), places=locate_parts(logits), body=body,
+            observed=self.place_pose(activate(eighth)),
+        )  # fmt: skip
+        return PoseFeatures(*(rearrange(level, "(b t) ... -> b t ...", b=len(poses)) for level in features))
 
     def _name_parts(self, half: Float[Tensor, "N D h w"]) -> Float[Tensor, "N G s h w"]:
         """Logits of the parts at every pixel."""
@@ -170,20 +180,25 @@ class CVAE(nn.Module):
 
     def posterior(self, target: Float[Tensor, "N C H W"], pose: PoseFeatures) -> Gaussian:
         """q(z_t | x_t, p_t)."""
-        mean, logvar = self.posterior_net(self.observer(target, pose.eighth)).to(target.dtype).chunk(2, dim=1)
+        mean, logvar = self.posterior_net(self._observe(target, pose)).to(target.dtype).chunk(2, dim=1)
         return Gaussian(mean + self._colors(target), bound_logvar(logvar))
-
-    def _colors(self, frame):
-        colors = 4 * (functional.avg_pool2d(frame, 8) - 0.5)
-        return functional.pad(colors, (0, 0, 0, 0, 0, self.latent_shape[0] - colors.shape[1]))
 
     def prior(self, previous: Float[Tensor, "N C H W"], pose: PoseFeatures) -> Gaussian:
         """N(0, I), or the learned prior p(z_t | x̂_t-1, p_t)."""
-        features = self.observer(previous, pose.eighth) if self.prior_net.sees_previous else None
-        gaussian: Gaussian = self.prior_net(features, previous.new_zeros(len(previous), *self.latent_shape))
-        if self.prior_net.sees_previous:
-            return gaussian._replace(mean=gaussian.mean.to(previous.dtype) + self._colors(previous))
-        return gaussian
+        zeros = previous.new_zeros(len(previous), *self.latent_shape)
+        if not self.prior_net.sees_previous:
+            return Gaussian(*self.prior_net(None, zeros))
+        mean, logvar = self.prior_net(self._observe(previous, pose), zeros)
+        return Gaussian(mean + self._colors(previous), logvar)
+
+    def _observe(self, frame: Float[Tensor, "N C H W"], pose: PoseFeatures) -> Float[Tensor, "N L h w"]:
+        features: Tensor = self.observer(functional.pixel_unshuffle(frame, 8))
+        return features + pose.observed
+
+    def _colors(self, frame: Float[Tensor, "N C H W"]) -> Float[Tensor, "N Z h w"]:
+        """Mean colours of the places of z, in about [-2, 2], in its first channels; zeros in the others."""
+        colors = 4 * (functional.avg_pool2d(frame, 8) - 0.5)
+        return functional.pad(colors, (0, 0, 0, 0, 0, self.latent_shape[0] - colors.shape[1]))
 
     def decode(
         self,
@@ -195,7 +210,7 @@ class CVAE(nn.Module):
     ) -> tuple[Float[Tensor, "N C H W"], None]:
         """Move the looks, paint what changes, and blend."""
         before = split_pixels(previous)
-        news = z - self.prior(previous, pose).mean
+        expected = self.prior(previous, pose).mean
         half = self.frame_net(rearrange(before, "n c s h w -> n (c s) h w")) + pose.half
         looks = torch.full_like(before, 0.5)
         if context is not None:
@@ -204,7 +219,7 @@ class CVAE(nn.Module):
             fetched = rearrange(torch.cat([looks, moved], dim=1), "n c s h w -> n (c s) h w")
             half = half + context.features + self.place_looks(fetched)
         quarter = self.paint_quarter(self.down_quarter(half) + pose.quarter)
-        eighth = self.paint_eighth(self.down_eighth(quarter) + pose.eighth + self.place_z(news))
+        eighth = self.paint_eighth(self.down_eighth(quarter) + pose.eighth + self.place_z(z - expected))
         quarter = self.outer_quarter(quarter + self.up_quarter(eighth))
         half = self.paint_half(half + self.up_half(quarter))
 
@@ -216,30 +231,17 @@ class CVAE(nn.Module):
         frame = weights[:, :1] * (looks + torch.tanh(detail) / 2) + weights[:, 1:2] * before + residual / 10
         if context is not None:
             frame = frame + weights[:, 2:3] * context.scene + weights[:, 3:] * moved
-        return self._recolor(join_pixels(frame), eighth, news), None
+        painted = join_pixels(frame)
+        if not self.prior_net.sees_previous:
+            expected = self._colors(painted)
+        return painted + self._shift_colors(eighth, z - expected), None
 
-    def _recolor(
-        self, painted: Float[Tensor, "N C H W"], eighth: Float[Tensor, "N F h w"], z: Float[Tensor, "N Z h w"]
+    def _shift_colors(
+        self, eighth: Float[Tensor, "N F h w"], news: Float[Tensor, "N Z h w"]
     ) -> Float[Tensor, "N C H W"]:
-        """Move the mean colours of the places of z to those that z tells."""
-        trust = torch.sigmoid(self.trust(activate(eighth)).to(painted.dtype))
-        shift = trust * self.told(z).to(painted.dtype) / 4
-        return painted + functional.interpolate(shift, scale_factor=8, mode="bilinear", align_corners=False)
-
-
-class _Observer(nn.Module):
-    """A frame and its pose's features to features at an eighth of the resolution."""
-
-    def __init__(self, channels: int, pose_width: int, width: int) -> None:
-        super().__init__()
-        self.texture = nn.Conv2d(64 * channels, width, 3, padding=1)
-        self.pose = nn.Conv2d(pose_width, width, 1)
-
-    def forward(
-        self, frame: Float[Tensor, "N C H W"], pose: Float[Tensor, "N E h w"]
-    ) -> Float[Tensor, "N F h w"]:
-        features: Tensor = self.texture(functional.pixel_unshuffle(frame, 8)) + self.pose(activate(pose))
-        return features
+        """By how much the places of z change their colours: what z tells, as far as it is to be trusted."""
+        shift = torch.sigmoid(self.trust(activate(eighth))) * self.told(news)
+        return functional.interpolate(shift.to(news.dtype), scale_factor=8, mode="bilinear", align_corners=False)
 
 
 def _gaussian_layers(width: int, z: int) -> nn.Module:

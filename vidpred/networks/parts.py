@@ -35,11 +35,11 @@ def fetch_looks(looks: Float[Tensor, "N G C"], parts: Float[Tensor, "N G s h w"]
 
 
 def locate_parts(logits: Float[Tensor, "*N G s h w"]) -> Float[Tensor, "*N G 4"]:
-    """Where every part is, and how it lies: x, y, and the elongation e·(cos 2θ, sin 2θ).
+    """Where every part is and how it lies: x, y, e · cos 2θ, e · sin 2θ.
 
-    Of a softmax over pixels, the centroid, x and y in [-1, 1] across the frame, and of its covariance the difference of
-    the eigenvalues by their sum, e in [0, 1], with the double angle 2θ of the longer axis: without the ambiguity
-    of its sign.
+    Of a softmax over pixels: x and y are its centroid, in [-1, 1] across the frame; of its covariance, in square
+    pixels, θ is the angle of the longer axis, which is the same turned by half, hence 2θ, and e in [0, 1] is the
+    difference of the eigenvalues by their sum: 0 for a round part, 1 for a line.
 
     Args:
         logits: of G parts at every pixel, as s = 4 subpixels of half-resolution places.
@@ -47,11 +47,13 @@ def locate_parts(logits: Float[Tensor, "*N G s h w"]) -> Float[Tensor, "*N G 4"]
     weights = rearrange(logits, "... s h w -> ... (s h w)").softmax(dim=-1)
     height, width = logits.shape[-2:]
     x, y = rearrange(_pixel_centres(height, width, like=weights), "s h w c -> c (s h w)")
-    mean_x, mean_y, xx, xy, yy = (weights @ torch.stack([x, y, x * x, x * y, y * y], dim=1)).unbind(dim=-1)
-    ratio = width / height  # angles are those of square pixels
-    var_x, var_y, cov = (xx - mean_x**2) * ratio**2, yy - mean_y**2, (xy - mean_x * mean_y) * ratio
+    moments = weights @ torch.stack([x, y, x * x, x * y, y * y], dim=1)
+    mean_x, mean_y, mean_xx, mean_xy, mean_yy = moments.unbind(dim=-1)
+    aspect = width / height
+    var_x, var_y = (mean_xx - mean_x**2) * aspect**2, mean_yy - mean_y**2
+    covariance = (mean_xy - mean_x * mean_y) * aspect
     total = (var_x + var_y).clamp(min=1e-4)
-    return torch.stack([mean_x, mean_y, (var_x - var_y) / total, 2 * cov / total], dim=-1)
+    return torch.stack([mean_x, mean_y, (var_x - var_y) / total, 2 * covariance / total], dim=-1)
 
 
 def warp_parts(
@@ -60,25 +62,40 @@ def warp_parts(
     places: Float[Tensor, "N G 4"],
     origins: Float[Tensor, "N G 4"],
 ) -> Float[Tensor, "N C s h w"]:
-    """Every pixel from where its parts were."""
+    """Every pixel from where its parts were: frames(Σ_g p_g(x) · (origin_g + R_g (x − place_g))), bilinear.
+
+    A part moves as its centroid does, and turns, by R_g, as its longer axis does: the principal axes of Siarohin et al.
+    2021 (arXiv 2104.11280), without their scale, and with parts named by the pose instead of found. The turn is at most
+    a quarter, and the less the rounder the part. Outside of the frame its edge is repeated.
+
+    Args:
+        frames: to take pixels from.
+        parts: probabilities of the parts at every pixel of the result.
+        places: of the parts in the result, see ``locate_parts``.
+        origins: of the parts in ``frames``.
+    """
     height, width = parts.shape[-2:]
-    ratio = width / height
-    # half of the angle between double angles, as far as both parts are elongated
-    (a, b), (c, d) = places[..., 2:].unbind(dim=-1), origins[..., 2:].unbind(dim=-1)
-    cos, sin = a * c + b * d, a * d - b * c
-    sure = torch.sqrt(cos**2 + sin**2 + 1e-8)
-    angle = torch.atan2(sin, cos + 1e-4) / 2 * (sure / (sure + 0.1))
-    turn_x, turn_y = torch.cos(angle) - 1, torch.sin(angle)
-    turn = torch.stack([torch.stack([turn_x, -turn_y / ratio], -1), torch.stack([turn_y * ratio, turn_x], -1)], -2)
-    shift = origins[..., :2] - places[..., :2] - torch.einsum("ngij, ngj -> ngi", turn, places[..., :2])
-    moves = torch.cat([shift[..., None], turn], dim=-1)  # (N, G, 2, 3): of 1, x, y
-    centres = _pixel_centres(height, width, like=moves)
-    law = torch.einsum("ngshw, ngij -> nijshw", parts.to(moves.dtype), moves)
-    x, y = centres.unbind(dim=-1)
-    flow = law[:, :, 0] + law[:, :, 1] * x + law[:, :, 2] * y
-    grid = rearrange(rearrange(flow, "n c s h w -> n s h w c") + centres, "n s h w c -> n (s h) w c")
+    turns = _turns(places[..., 2:], origins[..., 2:], aspect=width / height)
+    shifts = origins[..., :2] - torch.einsum("ngij, ngj -> ngi", turns, places[..., :2])
+    laws = torch.cat([turns, shifts[..., None]], dim=-1)  # of every part: what x, y and 1 are multiplied by
+    a, b, c = torch.einsum("ngshw, ngij -> jnshwi", parts.to(laws.dtype), laws)
+    x, y = _pixel_centres(height, width, like=laws)[..., None].unbind(dim=-2)
+    grid = rearrange(a * x + b * y + c, "n s h w i -> n (s h) w i")
     moved = functional.grid_sample(frames, grid.to(frames.dtype), padding_mode="border", align_corners=False)
     return rearrange(moved, "n c (s h) w -> n c s h w", s=4)
+
+
+def _turns(
+    places: Float[Tensor, "N G 2"], origins: Float[Tensor, "N G 2"], *, aspect: float
+) -> Float[Tensor, "N G 2 2"]:
+    """Rotations from axes e · (cos 2θ, sin 2θ) to others, in coordinates that run over [-1, 1] across the frame."""
+    (place_cos, place_sin), (origin_cos, origin_sin) = places.unbind(dim=-1), origins.unbind(dim=-1)
+    cos = place_cos * origin_cos + place_sin * origin_sin
+    sin = place_cos * origin_sin - place_sin * origin_cos
+    sure = torch.sqrt(cos**2 + sin**2 + 1e-8)  # the product of both elongations
+    angle = torch.atan2(sin, cos + 1e-4) / 2 * sure / (sure + 0.1)
+    cos, sin = torch.cos(angle), torch.sin(angle)
+    return rearrange(torch.stack([cos, -sin / aspect, sin * aspect, cos]), "(i j) n g -> n g i j", i=2)
 
 
 def _pixel_centres(height: int, width: int, *, like: Tensor) -> Float[Tensor, "s h w 2"]:

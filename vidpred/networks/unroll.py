@@ -12,12 +12,13 @@ from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from vidpred.networks.features import fold_steps, repeat_rows, unbind_steps
+from vidpred.networks.features import fold_steps, map_features, repeat_rows, unbind_steps
 from vidpred.networks.latent import reparameterize
 from vidpred.networks.step import Carry, Context, Features, Model
 from vidpred.types import Gaussian, Prediction
 
 Gradient = Literal["full", "detached"] | int
+OBSERVED = 32  # steps whose posteriors are computed together
 
 
 def unroll(
@@ -141,15 +142,28 @@ def _in_turn(
     carry: Carry = None
     parts = []
     poses = unbind_steps(features)[now]
-    for step, pose in enumerate(poses):
+    posteriors = _observe(model, frames[:, now], map_features(lambda tensor: tensor[:, now], features))
+    for step, (pose, posterior) in enumerate(zip(poses, posteriors, strict=True)):
         if step:
             before = previous if step % cut else previous.detach()
             previous = _choose(frames[:, now.start + step - 1], before, forced[:, step])
-        posterior, prior = model.posterior(frames[:, now.start + step], pose), model.prior(previous, pose)
+        prior = model.prior(previous, pose)
         z = _draw(posterior, prior, noise[:, step], from_prior)
         previous, carry = model.decode(previous, pose, z, context, carry)
         parts.append(Prediction(previous, posterior, prior))
     return _join(parts, torch.stack)
+
+
+def _observe(model: Model, targets: Tensor, features: Features) -> list[Gaussian]:
+    """The posterior of every step: it sees no previous frame, so that steps are computed together."""
+    clips, steps = targets.shape[:2]
+    posteriors = []
+    for first in range(0, steps, OBSERVED):
+        part = slice(first, min(first + OBSERVED, steps))
+        mean, logvar = model.posterior(fold_steps(targets, part), fold_steps(features, part))
+        pairs = zip(_unfold(mean, clips).unbind(dim=1), _unfold(logvar, clips).unbind(dim=1), strict=True)
+        posteriors += [Gaussian(*pair) for pair in pairs]
+    return posteriors
 
 
 def _draw(posterior: Gaussian, prior: Gaussian, noise: Tensor, from_prior: Tensor | None) -> Tensor:

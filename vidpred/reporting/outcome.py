@@ -10,6 +10,8 @@ from rich.table import Table
 from vidpred.runfolder import RunFolder
 
 MEANING = {
+    "model_sample": "the model, one draw of z from the prior",
+    "model_mean": "the model, z at the prior's mean",
     "copy_context": "copy the context frame",
     "nearest_pose": "training frame with the nearest pose",
     "mean_frame": "mean training frame",
@@ -22,7 +24,8 @@ def print_outcome(folder: RunFolder, console: Console | None = None) -> None:
     """Print scores, files and next commands of a finished run."""
     console = console or Console(highlight=False, soft_wrap=True)
     summary = folder.read_json("summary.json")
-    scores = {"model (best epoch)": summary["psnr_best"], **summary["baselines"]}
+    chosen = MEANING[f"model_{summary['z']}"].partition(", ")[2]
+    scores = {f"model: best epoch, {chosen}": summary["psnr_best"], **summary["baselines"]}
     console.print(scores_table("Validation rollouts: mean PSNR per frame", scores))
     for line in [*_verdict(summary["psnr_best"], summary), *_costs(summary)]:
         console.print(line)
@@ -48,7 +51,7 @@ def scores_table(title: str, scores: dict[str, float]) -> Table:
     for name, score in sorted(scores.items(), key=lambda item: -item[1]):
         label = f"{name}: {MEANING[name]}" if name in MEANING else name
         value = "exact" if score > 60 else f"{score:.2f}"
-        table.add_row(label, value, style="bold green" if name.startswith("model") else "")
+        table.add_row(label, value, style="bold green" if name.startswith("model:") else "")
     return table
 
 

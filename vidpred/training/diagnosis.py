@@ -56,7 +56,7 @@ class CollapseDoctor(Callback):
         self._tell(trainer, pl_module, doctor.report())
 
     def _tell(self, trainer: Trainer, pl_module: VideoPrediction, vitals: Vitals) -> None:
-        verdict = judge(vitals)
+        verdict = judge(vitals, deterministic=pl_module.data.source.deterministic)
         scalars = {
             "doctor/active_units": float(vitals.active_units),
             "doctor/rate": vitals.rate,

@@ -75,9 +75,9 @@ class VideoPrediction(LightningModule):
         lr_schedule: factor on the learning rate over the run.
         context_frames: K, frames that a rollout is given.
         gradient: through a predicted previous frame: "full", "detached", or cut before every so many-th step.
-        prior_share: part of the training clips whose z is drawn from the prior, as in a rollout.
+        prior_share: part of the training clips whose z is the prior's, as validation takes it: its mean or a sample.
         chunk: steps computed together where a whole batch is forced; None is all of them.
-        validation_z: what z is in validation: "sample" from the prior, or its "mean".
+        validation_z: what z is in validation: the prior's "mean", or a "sample" of it.
         guard: watches for steps that are not finite.
         seed: of coins, noise and rollouts.
         compiled: compile the networks with ``torch.compile``: True, or the name of its backend.
@@ -97,7 +97,7 @@ class VideoPrediction(LightningModule):
         gradient: Gradient = "detached",
         prior_share: float = 0.0,
         chunk: int | None = None,
-        validation_z: Literal["sample", "mean"] = "sample",
+        validation_z: Literal["sample", "mean"] = "mean",
         guard: StepGuard | None = None,
         seed: int = 0,
         compiled: bool | str = False,
@@ -151,7 +151,7 @@ class VideoPrediction(LightningModule):
         noise = torch.randn(*forced.shape, *self.model.latent_shape, device=self.device)
         from_prior = torch.rand(len(forced), device=self.device) < self.prior_share if self.prior_share else None
         if from_prior is not None and self.validation_z == "mean":
-            noise = torch.where(from_prior[:, None, None, None, None], 0.0, noise)
+            noise = noise * ~from_prior[:, None, None, None, None]  # without noise the prior's draw is its mean
         return unroll(self.model, batch.frames, batch.poses, noise=noise, forced=forced, from_prior=from_prior,
                       gradient=self.gradient, chunk=self.chunk)  # fmt: skip
 

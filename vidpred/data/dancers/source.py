@@ -72,6 +72,11 @@ class DancersSource:
         return False
 
     @property
+    def deterministic(self) -> bool:
+        """Whether no random factor is on."""
+        return self.dancers.stochastic * max(self.dancers.strengths) == 0
+
+    @property
     def fingerprint(self) -> str:
         """Hash of all settings and of the code that draws."""
         settings = {"dancers": asdict(self.dancers), "sizes": {name: list(size) for name, size in self.sizes.items()}}
