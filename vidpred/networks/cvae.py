@@ -30,6 +30,9 @@ from vidpred.networks.parts import (
 from vidpred.types import FrameShape, Gaussian
 
 
+PART_STD = 4.0
+
+
 class PoseFeatures(NamedTuple):
     """What a pose map tells; s = 4 subpixels of every half-resolution place."""
 
@@ -118,7 +121,8 @@ class CVAE(nn.Module):
         assert self.body_logits.bias is not None
         nn.init.constant_(self.body_logits.bias, -2.0)  # training starts near copying
         if anchor:
-            self.part_logits = nn.Conv2d(half, 4 * slots, 1)
+            self.part_logits = nn.Conv2d(half, slots, 1)
+            nn.init.normal_(self.part_logits.weight, std=PART_STD)  # parts that start alike stay alike
             self.scene_net = UNet(channels + shape.pose_channels, (half, quarter, eighth))
             self.scene_head = nn.Conv2d(half, 4 * (channels + 1), 3, padding=1)
             self.place_looks = nn.Conv2d(8 * channels, half, 3, padding=1)
@@ -175,8 +179,8 @@ class CVAE(nn.Module):
 
     def _name_parts(self, half: Float[Tensor, "N D h w"]) -> Float[Tensor, "N G s h w"]:
         """Logits of the parts at every pixel."""
-        logits: Tensor = self.part_logits(activate(half))
-        return rearrange(logits, "n (g s) h w -> n g s h w", s=4)
+        logits = self.part_logits(activate(half))
+        return split_pixels(functional.interpolate(logits, scale_factor=2, mode="bilinear", align_corners=False))
 
     def posterior(self, target: Float[Tensor, "N C H W"], pose: PoseFeatures) -> Gaussian:
         """q(z_t | x_t, p_t)."""
