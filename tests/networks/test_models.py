@@ -2,6 +2,7 @@ import pytest
 import torch
 from samples import SHAPE, TINY, lively
 
+from vidpred.data.dancers.film import Dancers
 from vidpred.networks import CVAE, LabCVAE, LearnedPrior, Model, StandardPrior
 from vidpred.networks.features import unbind_steps
 from vidpred.networks.latent import bound_logvar, reparameterize
@@ -96,6 +97,16 @@ def test_batch_norm_of_the_stock_networks_sees_all_poses_at_once():
 def test_without_an_anchor_the_context_does_not_matter():
     model = TINY["cvae-no-anchor"]()
     assert model.context(torch.rand(1, 1, 3, 16, 24), torch.rand(1, 1, 3, 16, 24)) is None
+
+
+def test_parts_start_apart():
+    """On drawn poses several of them win somewhere, before any training; alike they would stay one."""
+    torch.manual_seed(0)
+    poses = torch.from_numpy(Dancers(height=32, width=32).film("val", index=0, frames=8).poses)[None] / 255
+    with torch.no_grad():
+        parts = CVAE(FrameShape(3, 3, 32, 32)).encode_poses(poses).parts
+    assert len(parts.argmax(dim=2).unique()) >= 4
+    assert parts.max(dim=2).values.mean() > 3 / 16
 
 
 def test_the_anchor_gathers_looks_from_all_context_frames():

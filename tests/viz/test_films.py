@@ -69,3 +69,8 @@ def test_the_figure_names_the_mean_over_clips_and_frames():
     labels = [text.get_text() for text in axes.get_legend().get_texts()]
     assert labels == ["model  (mean 22.00 dB)", "copy  (mean 15.00 dB)"]
     assert axes.lines[0].get_ydata().tolist() == [20.0, 21.0]
+
+
+def test_no_curve_is_left_out_of_the_figure():
+    curves = {f"curve {number}": np.full((2, 3), 10.0 + number) for number in range(11)}
+    assert len(psnr_figure(curves, context_frames=1).axes[0].get_legend().get_texts()) == 11

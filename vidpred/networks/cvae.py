@@ -29,8 +29,7 @@ from vidpred.networks.parts import (
 )
 from vidpred.types import FrameShape, Gaussian
 
-
-PART_STD = 4.0
+PART_STD = 4.0  # of the weights that name parts, at the start: parts that start alike stay alike
 
 
 class PoseFeatures(NamedTuple):
@@ -122,7 +121,7 @@ class CVAE(nn.Module):
         nn.init.constant_(self.body_logits.bias, -2.0)  # training starts near copying
         if anchor:
             self.part_logits = nn.Conv2d(half, slots, 1)
-            nn.init.normal_(self.part_logits.weight, std=PART_STD)  # parts that start alike stay alike
+            nn.init.normal_(self.part_logits.weight, std=PART_STD)
             self.scene_net = UNet(channels + shape.pose_channels, (half, quarter, eighth))
             self.scene_head = nn.Conv2d(half, 4 * (channels + 1), 3, padding=1)
             self.place_looks = nn.Conv2d(8 * channels, half, 3, padding=1)
