@@ -121,7 +121,7 @@ def test_debug_shrinks_schedules_that_do_not_fit(compose, annealing):
     assembly.build_run(cfg)
     assert cfg.kl_anneal.cycles == 1
     assert cfg.kl_anneal.delay == 1
-    assert cfg.teacher_forcing.decay_start == 1
+    assert cfg.teacher_forcing.decay_start == 0
 
 
 def test_elsewhere_schedules_that_do_not_fit_are_refused(compose):

@@ -101,6 +101,8 @@ def test_what_cannot_work_is_refused_before_data_are_drawn(monkeypatch, tmp_path
     [
         (["kl_anneal=cyclical", "kl_anneal.cycles=12", "kl_anneal.ramp=0.4"], "beta jumps"),
         (["teacher_forcing=linear", "teacher_forcing.decay_start=24"], "not before the end of the run"),
+        (["teacher_forcing=cosine", "teacher_forcing.decay_start=23"], "the probability stays 1"),
+        (["length_schedule.delay=23"], "clips stay at 3 of 8 frames"),
         (["lr_schedule=multistep", "lr_schedule.milestones=[2,30]"], "not before the end of the run"),
     ],
 )

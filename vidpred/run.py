@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 def main(cfg: "DictConfig") -> float:
-    """Train, score the baselines, print the outcome; the best validation PSNR in dB (NaN on ranks above 0).
+    """Train, score baselines and best model, print the outcome; its validation PSNR in dB (NaN on ranks above 0).
 
     With ``preview=true`` the schedules are drawn instead, and nothing is trained.
     """
-    from vidpred.assembly import build_run, load_predictor, prepare_plan
+    from vidpred.assembly import build_run, prepare_plan
     from vidpred.configuration import list_choices
     from vidpred.data.statistics import describe_store
     from vidpred.evaluation.outcome import record_outcome
@@ -51,8 +51,9 @@ def main(cfg: "DictConfig") -> float:
     trainer.fit(module, datamodule=run.data, ckpt_path=checkpoint, weights_only=True)
     if not trainer.is_global_zero:
         return float("nan")
-    best = load_predictor(folder.best) if cfg.baselines else None
-    scores = record_outcome(folder, run.data, best=best, z=cfg.validation.z, skipped_steps=int(module.guard.skipped))
+    skipped = int(module.guard.skipped)
+    scores = record_outcome(folder, run.data, baselines=cfg.baselines, best=run.best_predictor(folder),
+                            z=cfg.validation.z, skipped_steps=skipped)  # fmt: skip
     log_outcome(trainer, list_choices(cfg), scores)
     print_outcome(folder)
     return scores["psnr_best"]

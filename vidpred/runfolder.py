@@ -8,8 +8,9 @@ file                       what
 ``data.json``              of every split: frames, share of moving pixels, PSNR of copying at several horizons
 ``schedules.png``          beta, forcing probability, learning rate and clip length over the run
 ``metrics.csv``            one row per epoch: epoch, step, seconds, and every logged metric's mean
-``psnr.npz``               validation PSNR of the best epoch: ``clips`` (B,), ``psnr`` (B, S) in dB, NaN past
-                           a clip's end, and ``context_frames``; every baseline's PSNR under its own name
+``psnr.npz``               validation PSNR of the best epoch: ``clips`` (B,), ``model`` (B, S) in dB, NaN past
+                           a clip's end, and ``context_frames``; ``model_sample`` or ``model_mean`` with the
+                           other z, and every baseline under its own name
 ``summary.json``           status, best and last scores, baselines
 ``doctor.json``            does z live: numbers and verdict of the last validation
 ``film.gif``               truth, pose and prediction of a few validation clips, at the best epoch

@@ -36,7 +36,7 @@ def clip_generators(seed: int, clips: Iterable[int], *, samples: Iterable[int] =
     Args:
         seed: of the rollouts.
         clips: their numbers.
-        samples: numbers of the samples of a clip, which follow each other; sample 0 is what training validates with.
+        samples: numbers of the samples of a clip, which follow each other; sample 0 is the one that validation draws.
     """
     drawn = list(samples)
     return [

@@ -94,6 +94,17 @@ def test_without_strength_frames_are_a_function_of_first_frame_and_poses():
     assert np.ptp(films[0].factors.ball, axis=1).max() == 0
 
 
+@pytest.mark.parametrize(
+    ("stochastic", "strengths", "deterministic"),
+    [(1.0, (1.0, 1.0, 1.0), False), (0.0, (1.0, 1.0, 1.0), True), (1.0, (0.0, 0.0, 0.0), True),
+     (1.0, (0.0, 0.5, 0.0), False)],
+)  # fmt: skip
+def test_the_source_knows_whether_chance_has_a_part(tmp_path, stochastic, strengths, deterministic):
+    dancers = Dancers(height=16, width=16, stochastic=stochastic, strengths=Strengths(*strengths))
+    source = DancersSource(dancers=dancers, sizes={"train": SplitSize(1, 2)}, cache=tmp_path)
+    assert source.deterministic == deterministic
+
+
 def test_futures_share_first_frame_and_poses_and_nothing_else():
     films = [Dancers().film("val", 2, 40, future=future) for future in range(3)]
     for film in films[1:]:

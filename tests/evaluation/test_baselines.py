@@ -2,9 +2,17 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio
 
+from vidpred import assembly
 from vidpred.data.clips import Window, whole_sequence
 from vidpred.evaluation.baselines import psnr_of_baselines
-from vidpred.evaluation.outcome import as_matrix, mean_scores, way_to_oracle
+from vidpred.evaluation.outcome import (
+    as_matrix,
+    mean_scores,
+    psnr_of_rollouts,
+    record_outcome,
+    way_to_oracle,
+)
+from vidpred.runfolder import RunFolder
 
 
 def scikit(predicted, target):
@@ -52,6 +60,31 @@ def test_the_way_to_the_oracle():
     assert way_to_oracle({**curves, "model": curves["copy_context"]}) == {"db": 0.0, "squared_error": 0.0}
     assert way_to_oracle({name: curves[name] for name in ("copy_context", "model")}) is None
     assert way_to_oracle({**curves, "oracle": np.full((2, 3), 99.0)}) is None
+
+
+def test_the_other_z_is_scored_as_validation_scores(compose, tmp_path):
+    """With the z of validation the best checkpoint gives its scores again, with the other one others."""
+    cfg = compose("model.widths=[8,8,8]", "logger=none", "trainer.precision=32-true", run_dir=tmp_path / "run")
+    run, folder = assembly.build_run(cfg), RunFolder(tmp_path / "run")
+    run.trainer.fit(run.module, datamodule=run.data)
+    best, arrays = run.best_predictor(folder), folder.read_arrays("psnr.npz")
+    again, other = (psnr_of_rollouts(best, run.data, z=z) for z in ("mean", "sample"))
+    for clip, curve in zip(arrays["clips"], arrays["model"], strict=True):
+        np.testing.assert_allclose(again[int(clip)], curve, atol=1e-3)
+        assert not np.allclose(other[int(clip)], curve, atol=1e-3)
+    scores = record_outcome(folder, run.data, baselines=False, best=best, z="mean", skipped_steps=0)
+    assert scores.keys() == {"psnr_best", "psnr_last", "psnr_sample"}
+    assert scores["psnr_sample"] == pytest.approx(np.mean([curve.mean() for curve in other.values()]), abs=1e-4)
+    assert folder.read_json("summary.json")["baselines"] == {}
+
+
+def test_a_run_that_kept_no_best_checkpoint_has_an_outcome(compose, tmp_path):
+    cfg = compose("model.widths=[8,8,8]", "logger=none", "callbacks.best=null", run_dir=tmp_path / "run")
+    run, folder = assembly.build_run(cfg), RunFolder(tmp_path / "run")
+    run.trainer.fit(run.module, datamodule=run.data)
+    assert run.best_predictor(folder) is None
+    scores = record_outcome(folder, run.data, baselines=False, best=None, z="mean", skipped_steps=0)
+    assert scores.keys() == {"psnr_best", "psnr_last"}
 
 
 def test_means_are_over_clips_of_means_over_frames():

@@ -64,6 +64,17 @@ def test_one_part_everywhere_moves_the_frame(down, right):
     assert torch.allclose(moved[inside], expected[inside], atol=1e-4)
 
 
+def test_places_are_exact_under_autocast():
+    """bfloat16 has 8 bits: it would be off by tenths of a pixel."""
+    inside, along = bar(0.4, (20.0, 14.0))
+    logits, frames = split_pixels(100.0 * (inside - 1)[None, None]), (0.5 + along / 40)[None, None]
+    parts, turned = split_pixels(torch.ones(1, 1, 2 * H, 2 * W)), torch.tensor([[[0.1, 0.2, 0.3, -0.5]]])
+    expected = [locate_parts(logits), warp_parts(frames, parts, turned, locate_parts(logits))]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = [locate_parts(logits), warp_parts(frames, parts, turned, locate_parts(logits))]
+    assert all(torch.equal(*pair) for pair in zip(expected, found, strict=True))
+
+
 def test_parts_move_on_their_own():
     frames = torch.rand(1, 3, H, W)
     left = torch.zeros(1, 2, H, W)

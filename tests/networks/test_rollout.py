@@ -66,6 +66,16 @@ def test_z_can_be_drawn_averaged_or_given(model):
     assert not torch.allclose(mean, rollout(model, film[:, :1], poses, z="sample"))
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_every_precision_gives_the_film(model, dtype):
+    torch.manual_seed(1)
+    frames, poses = torch.rand(1, 1, 3, 16, 24), torch.rand(1, 4, 3, 16, 24)
+    expected = rollout(model, frames, poses, z="mean")
+    film = rollout(model.to(dtype), frames.to(dtype), poses.to(dtype), z="mean")
+    assert film.dtype == dtype
+    assert (film.float() - expected).abs().mean() < 0.05 * expected.abs().mean()
+
+
 def test_uint8_poses_are_those_in_the_unit_range(model):
     film, poses = clip()
     pixels = (poses * 255).round().byte()

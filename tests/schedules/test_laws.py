@@ -88,4 +88,4 @@ def test_fitting_shrinks_what_does_not_fit():
     assert kl_anneal.Rise(delay=9, end=12).fit(8) == kl_anneal.Rise(delay=6, end=7)
     assert kl_anneal.Rise(delay=9, end=12).fit(1) == kl_anneal.Rise(delay=0, end=0)
     assert kl_anneal.WarmRestarts(cycles=3).fit(13) == kl_anneal.WarmRestarts(cycles=2)
-    assert teacher_forcing.Cosine(decay_start=9).fit(4) == teacher_forcing.Cosine(decay_start=3)
+    assert teacher_forcing.Cosine(decay_start=9).fit(4) == teacher_forcing.Cosine(decay_start=2)

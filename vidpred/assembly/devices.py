@@ -56,5 +56,13 @@ def find_device(name: str) -> torch.device:
 
 
 def count_processes(trainer: DictConfig) -> int:
-    """Processes of all nodes, where their number is given."""
-    return trainer.devices * trainer.num_nodes if isinstance(trainer.devices, int) and trainer.devices > 0 else 1
+    """Processes of all nodes: one per device; -1 and "auto" are all GPUs that there are, or one process on the CPU."""
+    devices = trainer.devices
+    if isinstance(devices, str) and devices.lstrip("-").isdigit():
+        devices = int(devices)
+    if devices in (-1, "auto"):
+        gpus = torch.cuda.device_count() if trainer.accelerator in ("auto", "gpu", "cuda") else 0
+        return max(1, gpus) * int(trainer.num_nodes)
+    if isinstance(devices, int):
+        return devices * int(trainer.num_nodes)
+    return len(devices.split(",") if isinstance(devices, str) else devices) * int(trainer.num_nodes)

@@ -14,6 +14,8 @@ from vidpred.assembly.parts import build_data, build_model
 from vidpred.assembly.plan import Plan, build_plan
 from vidpred.data.datamodule import ClipDataModule
 from vidpred.networks.checkpoint import load_weights, read_checkpoint
+from vidpred.predictor import Predictor
+from vidpred.runfolder import RunFolder
 from vidpred.training.guard import StepGuard
 from vidpred.training.module import VideoPrediction
 
@@ -26,6 +28,15 @@ class Run:
     data: ClipDataModule
     module: VideoPrediction
     trainer: Trainer
+
+    def best_predictor(self, folder: RunFolder) -> Predictor | None:
+        """The trained model with the weights of the best validation; None where no callback kept them."""
+        model = self.module.model
+        if not folder.best.is_file() or not isinstance(model, torch.nn.Module):
+            return None
+        load_weights(model, read_checkpoint(folder.best), name=str(folder.best))
+        model.to(self.trainer.strategy.root_device).eval()
+        return Predictor(self.module.model, self.module.context_frames, self.module.config)
 
 
 def build_run(cfg: DictConfig) -> Run:

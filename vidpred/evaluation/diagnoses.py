@@ -154,7 +154,7 @@ def _z_use(scores: dict[str, list[Array]]) -> Diagnosis:
         "shuffled_costs_db": _loss(scores, "z shuffled", "z mean"),
         "posterior_gains_db": -_loss(scores, "z posterior", "z mean"),
     }
-    uses = numbers["posterior_gains_db"] > _MATTERS or abs(numbers["shuffled_costs_db"]) > _MATTERS
+    uses = numbers["posterior_gains_db"] > _MATTERS
     return Diagnosis(
         "Does it use z?",
         f"{'It uses z' if uses else 'It does not use z'}: against the prior's mean, the posterior (which sees the "

@@ -7,7 +7,6 @@ import torch
 from jaxtyping import Float
 from numpy import ndarray as Array
 
-from vidpred.data.clips import Window
 from vidpred.data.datamodule import ClipDataModule, to_batch
 from vidpred.evaluation.baselines import psnr_of_baselines
 from vidpred.metrics import psnr
@@ -21,36 +20,42 @@ _EXACT = 60.0  # dB; above it a prediction is the truth itself, but for rounding
 
 
 def record_outcome(
-    folder: RunFolder, data: ClipDataModule, *, best: Predictor | None, z: str, skipped_steps: int
+    folder: RunFolder, data: ClipDataModule, *, baselines: bool, best: Predictor | None, z: str, skipped_steps: int
 ) -> dict[str, float]:
-    """Score the baselines on the validation clips, draw the PSNR figure and write ``summary.json``.
+    """Score baselines, and the model with the other z, on the validation clips; draw, write ``summary.json``.
 
     Args:
         folder: of the run, with ``psnr.npz`` of its best validation.
         data: of the run.
-        best: the model of that validation, to be scored with the other z as well; None leaves it and the baselines out.
+        baselines: whether to score them.
+        best: the model of that validation, to be scored with the other z; None leaves it out.
         z: that validation used, "mean" or "sample".
         skipped_steps: that the non-finite guard undid.
 
     Returns:
-        The scores: ``psnr_best``, ``psnr_last`` and one per baseline, in dB.
+        The scores: ``psnr_best``, ``psnr_last``, ``psnr_sample`` or ``psnr_mean`` of the best model with the other z,
+        and one per baseline, in dB.
     """
     arrays = folder.read_arrays("psnr.npz")
     known = int(arrays["context_frames"])
     curves = {"model": arrays["model"]}
+    other = "sample" if z == "mean" else "mean"
     if best is not None:
+        scored = psnr_of_rollouts(best, data, z=other)
+        curves[f"model_{other}"] = as_matrix([scored[int(clip)] for clip in arrays["clips"]])
+    if baselines:
         windows = {window.sequence: window for window in data.eval_sampler("val").windows}
         chosen = [windows[int(clip)] for clip in arrays["clips"]]
-        other = "sample" if z == "mean" else "mean"
-        curves[f"model_{other}"] = as_matrix(_score_rollouts(best, data, chosen, z=other))
-        scored = psnr_of_baselines(data, "val", chosen, context_frames=known)
-        curves |= {name: as_matrix(rows) for name, rows in scored.items()}
+        costless = psnr_of_baselines(data, "val", chosen, context_frames=known)
+        curves |= {name: as_matrix(values) for name, values in costless.items()}
     folder.write_arrays("psnr.npz", clips=arrays["clips"], context_frames=arrays["context_frames"], **curves)
     means = mean_scores(curves)
     _draw(folder, curves, means, known)
     rows = folder.read_rows()
     validated = [row["psnr/val"] for row in rows if "psnr/val" in row]
     scores = {"psnr_best": means.pop("model"), "psnr_last": validated[-1]}
+    if best is not None:
+        scores[f"psnr_{other}"] = means.pop(f"model_{other}")
     summary = {
         "status": "finished",
         **scores,
@@ -70,28 +75,34 @@ def record_outcome(
     return scores | means
 
 
+@torch.no_grad()
+def psnr_of_rollouts(predictor: Predictor, data: ClipDataModule, *, z: str) -> dict[int, Float[Array, " S"]]:
+    """PSNR of the model's validation rollouts, by the clip's number, per predicted frame, in dB.
+
+    Args:
+        predictor: the model, with the seed of its training.
+        data: serves the clips.
+        z: "mean" of the prior, or a "sample" of it.
+    """
+    known = predictor.context_frames
+    scores: dict[int, Array] = {}
+    for windows in data.eval_sampler("val"):
+        batch = to_batch(data.clips("val").__getitems__(windows))
+        frames, poses = batch.frames.to(predictor.device), batch.poses.to(predictor.device)
+        clips = batch.sequence.tolist()
+        generators = clip_generators(predictor.config["seed"], clips)
+        predicted = rollout(predictor.model, frames[:, :known], poses, z=z, generators=generators)
+        rows = psnr(predicted, frames[:, known:], data_range=1.0).cpu().numpy()
+        scores |= dict(zip(clips, rows, strict=True))
+    return scores
+
+
 def as_matrix(rows: Sequence[Float[Array, " _"]]) -> Float[Array, "B S"]:
     """Scores of clips in rows, padded with NaN past a clip's end."""
     matrix = np.full((len(rows), max(len(row) for row in rows)), np.nan, dtype=np.float32)
     for number, row in enumerate(rows):
         matrix[number, : len(row)] = row
     return matrix
-
-
-@torch.no_grad()
-def _score_rollouts(
-    predictor: Predictor, data: ClipDataModule, windows: Sequence[Window], *, z: str
-) -> list[Float[Array, " S"]]:
-    """PSNR per validation clip and predicted frame, in dB."""
-    known, seed = predictor.context_frames, predictor.config["seed"]
-    scores = []
-    for window in windows:
-        batch = to_batch(data.clips("val").__getitems__([window]))
-        frames, poses = batch.frames.to(predictor.device), batch.poses.to(predictor.device)
-        generators = clip_generators(seed, [window.sequence])
-        predicted = rollout(predictor.model, frames[:, :known], poses, z=z, generators=generators)
-        scores.append(psnr(predicted, frames[:, known:], data_range=1.0)[0].cpu().numpy())
-    return scores
 
 
 def _draw(folder: RunFolder, curves: dict[str, Float[Array, "B S"]], means: dict[str, float], known: int) -> None:

@@ -29,7 +29,7 @@ from vidpred.networks.parts import (
 )
 from vidpred.types import FrameShape, Gaussian
 
-PART_STD = 4.0  # of the weights that name parts, at the start: parts that start alike stay alike
+PART_SPREAD = 22.6  # of the weights that name parts, at the start, by √D: parts that start alike stay alike
 
 
 class PoseFeatures(NamedTuple):
@@ -58,20 +58,20 @@ class CVAE(nn.Module):
     """Our conditional VAE.
 
     Every pixel of the frame is a blend of what is painted anew, the previous frame, the scene and the moved context,
-    and a small residual; what z tells beyond what was expected of it moves the mean colours of its places, as far as it
-    is to be trusted:
+    and a small residual. What z tells beyond its prior's mean m_t takes part in painting, and moves the mean colours of
+    its places, as far as it is to be trusted:
 
         painted = w₁ ⊙ (looks + ½ tanh(detail)) + w₂ ⊙ x_t-1 + w₃ ⊙ scene + w₄ ⊙ moved + residual / 10,
-        x̂_t = painted + enlarge(trust ⊙ told(z_t − expected)),
+        x̂_t = painted + enlarge(trust ⊙ told(z_t − m_t)),
 
     with w a softmax over the four, looks the mean colours of the body's parts, fetched to where the pose puts them,
     scene the last context frame without the person, and moved the same frame with every part where the pose puts it.
-    Without an anchor there are only the first two, and no looks. Expected is the learned prior's mean, so that z at its
-    mean leaves the forecast alone; under the standard prior, which expects nothing, it is the painted colours.
+    Without an anchor there are only the first two, and no looks.
 
-    The posterior's mean starts as the colours of the places, the learned prior's as those of the previous frame, and
-    told as their inverse: z lives from the first step on. Where it has to be discovered it had no part in the frames
-    after hundreds of steps, and where its prior's mean disturbs the forecast, rollouts teach the decoder to ignore it.
+    The posterior's mean starts near the colours of its places, the learned prior's near those of the previous frame,
+    and told as their inverse: z lives from the first step on. Where it has to be discovered it had no part in the
+    frames after hundreds of steps. That z = m_t leaves the forecast alone matters as much: where it does not, rollouts
+    at the mean teach the decoder to ignore z.
 
     Args:
         shape: of frames and pose maps; height and width are multiples of 8, from 16 on.
@@ -121,7 +121,7 @@ class CVAE(nn.Module):
         nn.init.constant_(self.body_logits.bias, -2.0)  # training starts near copying
         if anchor:
             self.part_logits = nn.Conv2d(half, slots, 1)
-            nn.init.normal_(self.part_logits.weight, std=PART_STD)
+            nn.init.normal_(self.part_logits.weight, std=PART_SPREAD / half**0.5)
             self.scene_net = UNet(channels + shape.pose_channels, (half, quarter, eighth))
             self.scene_head = nn.Conv2d(half, 4 * (channels + 1), 3, padding=1)
             self.place_looks = nn.Conv2d(8 * channels, half, 3, padding=1)
@@ -134,7 +134,7 @@ class CVAE(nn.Module):
         self.prior_net = prior(make_gaussian)
         self.prior_net.start_as(self.posterior_net)
         self.told = nn.Conv2d(z_channels, channels, 1, bias=False)
-        nn.init.eye_(self.told.weight[:, :, 0, 0]).data.div_(4)
+        nn.init.dirac_(self.told.weight).data.div_(4)
         self.trust = nn.Conv2d(eighth, channels, 1)
         assert self.trust.bias is not None
         nn.init.constant_(self.trust.bias, -1.0)
@@ -218,7 +218,7 @@ class CVAE(nn.Module):
         looks = torch.full_like(before, 0.5)
         if context is not None:
             looks = fetch_looks(context.looks, pose.parts)
-            moved = warp_parts(context.frame, pose.parts, pose.places, context.places)
+            moved = warp_parts(context.frame, pose.parts, pose.places, context.places).to(before.dtype)
             fetched = rearrange(torch.cat([looks, moved], dim=1), "n c s h w -> n (c s) h w")
             half = half + context.features + self.place_looks(fetched)
         quarter = self.paint_quarter(self.down_quarter(half) + pose.quarter)
@@ -234,10 +234,7 @@ class CVAE(nn.Module):
         frame = weights[:, :1] * (looks + torch.tanh(detail) / 2) + weights[:, 1:2] * before + residual / 10
         if context is not None:
             frame = frame + weights[:, 2:3] * context.scene + weights[:, 3:] * moved
-        painted = join_pixels(frame)
-        if not self.prior_net.sees_previous:
-            expected = self._colors(painted)
-        return painted + self._shift_colors(eighth, z - expected), None
+        return join_pixels(frame) + self._shift_colors(eighth, z - expected), None
 
     def _shift_colors(
         self, eighth: Float[Tensor, "N F h w"], news: Float[Tensor, "N Z h w"]

@@ -63,7 +63,7 @@ class LearnedPrior(nn.Module):
 
     def forward(self, features: Float[Tensor, "N D h w"], zeros: Float[Tensor, "N Z h w"]) -> Gaussian:
         """The predicted Gaussian of the previous frame's and the pose's features."""
-        mean, logvar = self.encoder(features).chunk(2, dim=1)
+        mean, logvar = self.encoder(features).to(zeros.dtype).chunk(2, dim=1)
         return Gaussian(mean, bound_logvar(logvar))
 
 

@@ -3,10 +3,6 @@
 Pixels are kept as s = 4 subpixels of places at half the resolution, which is where features live.
 """
 
-from collections.abc import Callable
-from functools import wraps
-from typing import Any
-
 import torch
 from einops import rearrange
 from jaxtyping import Float
@@ -38,19 +34,6 @@ def fetch_looks(looks: Float[Tensor, "N G C"], parts: Float[Tensor, "N G s h w"]
     return torch.einsum("ngc, ngshw -> ncshw", looks.to(parts.dtype), parts)
 
 
-def _in_full_precision(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Compute places of pixels outside of autocast: bfloat16 would be off by tenths of a pixel."""
-
-    @wraps(function)
-    def computed(first: Tensor, *others: Tensor, **options: Any) -> Tensor:
-        with torch.autocast(first.device.type, enabled=False):
-            return function(*(value.to(torch.promote_types(value.dtype, torch.float32)) for value in (first, *others)),
-                            **options)  # fmt: skip
-
-    return computed
-
-
-@_in_full_precision
 def locate_parts(logits: Float[Tensor, "*N G s h w"]) -> Float[Tensor, "*N G 4"]:
     """Where every part is and how it lies: x, y, e · cos 2θ, e · sin 2θ.
 
@@ -61,10 +44,11 @@ def locate_parts(logits: Float[Tensor, "*N G s h w"]) -> Float[Tensor, "*N G 4"]
     Args:
         logits: of G parts at every pixel, as s = 4 subpixels of half-resolution places.
     """
-    weights = rearrange(logits, "... s h w -> ... (s h w)").softmax(dim=-1)
+    weights = _precisely(rearrange(logits, "... s h w -> ... (s h w)")).softmax(dim=-1)
     height, width = logits.shape[-2:]
     x, y = rearrange(_pixel_centres(height, width, like=weights), "s h w c -> c (s h w)")
-    moments = weights @ torch.stack([x, y, x * x, x * y, y * y], dim=1)
+    with torch.autocast(logits.device.type, enabled=False):
+        moments = weights @ torch.stack([x, y, x * x, x * y, y * y], dim=1)
     mean_x, mean_y, mean_xx, mean_xy, mean_yy = moments.unbind(dim=-1)
     aspect = width / height
     var_x, var_y = (mean_xx - mean_x**2) * aspect**2, mean_yy - mean_y**2
@@ -73,7 +57,6 @@ def locate_parts(logits: Float[Tensor, "*N G s h w"]) -> Float[Tensor, "*N G 4"]
     return torch.stack([mean_x, mean_y, (var_x - var_y) / total, 2 * covariance / total], dim=-1)
 
 
-@_in_full_precision
 def warp_parts(
     frames: Float[Tensor, "N C H W"],
     parts: Float[Tensor, "N G s h w"],
@@ -94,13 +77,19 @@ def warp_parts(
     """
     height, width = parts.shape[-2:]
     turns = _turns(places[..., 2:], origins[..., 2:], aspect=width / height)
-    shifts = origins[..., :2] - torch.einsum("ngij, ngj -> ngi", turns, places[..., :2])
-    laws = torch.cat([turns, shifts[..., None]], dim=-1)  # of every part: what x, y and 1 are multiplied by
-    a, b, c = torch.einsum("ngshw, ngij -> jnshwi", parts, laws)
-    x, y = _pixel_centres(height, width, like=laws)[..., None].unbind(dim=-2)
-    grid = rearrange(a * x + b * y + c, "n s h w i -> n (s h) w i")
-    moved = functional.grid_sample(frames, grid, padding_mode="border", align_corners=False)
+    x, y = _pixel_centres(height, width, like=turns)[..., None].unbind(dim=-2)
+    with torch.autocast(parts.device.type, enabled=False):
+        shifts = origins[..., :2] - torch.einsum("ngij, ngj -> ngi", turns, places[..., :2])
+        laws = torch.cat([turns, shifts[..., None]], dim=-1)  # of every part: what x, y and 1 are multiplied by
+        a, b, c = torch.einsum("ngshw, ngij -> jnshwi", _precisely(parts), laws)
+        grid = rearrange(a * x + b * y + c, "n s h w i -> n (s h) w i")
+        moved = functional.grid_sample(_precisely(frames), grid, padding_mode="border", align_corners=False)
     return rearrange(moved, "n c (s h) w -> n c s h w", s=4)
+
+
+def _precisely(value: Tensor) -> Tensor:
+    """At least in float32: in bfloat16 places would be off by tenths of a pixel."""
+    return value.to(torch.promote_types(value.dtype, torch.float32))
 
 
 def _turns(

@@ -36,7 +36,7 @@ class Model(Protocol):
         """Features of all poses, computed once a clip; every tensor begins with (B, T)."""
 
     def posterior(self, target: Float[Tensor, "N C H W"], pose: Features) -> Gaussian:
-        """q(z_t | x_t, p_t): sees the target, for training alone."""
+        """q(z_t | x_t, p_t): sees the target, for training alone; rows are independent."""
 
     def prior(self, previous: Float[Tensor, "N C H W"], pose: Features) -> Gaussian:
         """p(z_t | x_t-1, p_t), or N(0, I) for the standard prior."""

@@ -1,7 +1,7 @@
 """The training unroll: every frame of a clip predicted with z from the posterior.
 
 Where a step is teacher forced the previous frame is the true one, otherwise the model's own prediction. Forced steps do
-not depend on each other: where the whole batch is forced, steps are computed together.
+not depend on each other: where the whole batch is forced, steps are computed together. So are the posteriors of all.
 """
 
 from collections.abc import Callable
@@ -12,13 +12,13 @@ from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from vidpred.networks.features import fold_steps, map_features, repeat_rows, unbind_steps
+from vidpred.networks.features import fold_steps, repeat_rows, unbind_steps
 from vidpred.networks.latent import reparameterize
 from vidpred.networks.step import Carry, Context, Features, Model
 from vidpred.types import Gaussian, Prediction
 
 Gradient = Literal["full", "detached"] | int
-OBSERVED = 32  # steps whose posteriors are computed together
+OBSERVED = 32  # steps whose posteriors are computed together, where nothing else is said
 
 
 def unroll(
@@ -42,13 +42,14 @@ def unroll(
         noise: ε of the reparameterization, N(0, I).
         forced: on the CPU: whether a step's previous frame is the true one, or the share in [0, 1] that the true frame
             has in it beside the predicted one. The first step's always is the true one.
-        from_prior: clips whose z is drawn from the prior, as in a rollout; None is none. Their frames train what a
-            rollout does, as in the hybrid objective of Sohn et al. 2015 ("Learning structured output representation
-            using deep conditional generative models", NeurIPS, section 4.3).
+        from_prior: clips whose z is drawn from the prior, as in a rollout; at its mean where their noise is 0. None is
+            none. Their frames train what a rollout does, as in the hybrid objective of Sohn et al. 2015 ("Learning
+            structured output representation using deep conditional generative models", NeurIPS, section 4.3).
         gradient: through the previous frame where it is predicted: "full" (through time), "detached", or a number k:
             cut before every k-th step (truncated backpropagation through time, Williams & Peng 1990, doi
             10.1162/neco.1990.2.4.490). 1 is "detached".
-        chunk: steps computed together where the whole batch is forced; None is all of them.
+        chunk: steps computed together where the whole batch is forced, None is all of them; and posteriors elsewhere,
+            None is 32.
 
     Returns:
         Predictions of the S frames, with posterior and prior of every step.
@@ -61,7 +62,7 @@ def unroll(
     context = model.context(frames[:, :known], poses[:, :known])
     features = model.encode_poses(poses)
     if not (model.parallel and bool((forced[:, 1:] == 1).all())):
-        return _in_turn(model, frames, features, context, noise, forced, from_prior, gradient)
+        return _in_turn(model, frames, features, context, noise, forced, from_prior, gradient, chunk)
     previous = frames[:, known - 1 : -1]
     size = chunk or steps
     chunks = [slice(first, min(first + size, steps)) for first in range(0, steps, size)]
@@ -133,7 +134,7 @@ def _together(
 
 def _in_turn(
     model: Model, frames: Tensor, features: Features, context: Context, noise: Tensor, forced: Tensor,
-    from_prior: Tensor | None, gradient: Gradient,
+    from_prior: Tensor | None, gradient: Gradient, chunk: int | None,
 ) -> Prediction:  # fmt: skip
     """One step after the other; the previous frame is true or predicted, clip by clip."""
     cut = gradient if isinstance(gradient, int) else {"full": frames.shape[1], "detached": 1}[gradient]
@@ -142,7 +143,7 @@ def _in_turn(
     carry: Carry = None
     parts = []
     poses = unbind_steps(features)[now]
-    posteriors = _observe(model, frames[:, now], map_features(lambda tensor: tensor[:, now], features))
+    posteriors = _posteriors(model, frames, features, now, chunk or OBSERVED)
     for step, (pose, posterior) in enumerate(zip(poses, posteriors, strict=True)):
         if step:
             before = previous if step % cut else previous.detach()
@@ -154,16 +155,15 @@ def _in_turn(
     return _join(parts, torch.stack)
 
 
-def _observe(model: Model, targets: Tensor, features: Features) -> list[Gaussian]:
-    """The posterior of every step: it sees no previous frame, so that steps are computed together."""
-    clips, steps = targets.shape[:2]
-    posteriors = []
-    for first in range(0, steps, OBSERVED):
-        part = slice(first, min(first + OBSERVED, steps))
-        mean, logvar = model.posterior(fold_steps(targets, part), fold_steps(features, part))
-        pairs = zip(_unfold(mean, clips).unbind(dim=1), _unfold(logvar, clips).unbind(dim=1), strict=True)
-        posteriors += [Gaussian(*pair) for pair in pairs]
-    return posteriors
+def _posteriors(model: Model, frames: Tensor, features: Features, now: slice, size: int) -> list[Gaussian]:
+    """The posterior of every step: it sees no previous frame, so that ``size`` steps are computed together."""
+    found = []
+    for first in range(now.start, now.stop, size):
+        part = slice(first, min(first + size, now.stop))
+        mean, logvar = model.posterior(fold_steps(frames, part), fold_steps(features, part))
+        pairs = zip(_unfold(mean, len(frames)).unbind(dim=1), _unfold(logvar, len(frames)).unbind(dim=1), strict=True)
+        found += [Gaussian(*pair) for pair in pairs]
+    return found
 
 
 def _draw(posterior: Gaussian, prior: Gaussian, noise: Tensor, from_prior: Tensor | None) -> Tensor:

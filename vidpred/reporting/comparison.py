@@ -28,9 +28,13 @@ def comparison_table(runs: list[RunFolder]) -> Table:
     options = differences([_options(run) for run in runs])
     table = Table(title=f"{len(runs)} run{'s' if len(runs) > 1 else ''}, best first")
     names = sorted({name for row in options for name in row})
-    for name in ("run", *names):
-        table.add_column(name, overflow="fold")
-    for name in ("best dB", "last dB", "to oracle", "z worth dB", "KL nats", "minutes"):
+    table.add_column("run")
+    for name in names:
+        longest = max(len(str(row.get(name, "-"))) for row in options)
+        broken = name.replace(".", ".\n")
+        width = max(longest, *(len(line) for line in broken.splitlines()))
+        table.add_column(broken, overflow="fold", min_width=min(20, width))
+    for name in ("best\ndB", "last\ndB", "to\noracle", "z worth\ndB", "KL\nnats", "min"):
         table.add_column(name, justify="right")
     rows = [(_summary(run), run, row) for run, row in zip(runs, options, strict=True)]
     for summary, run, row in sorted(rows, key=lambda entry: -(entry[0].get("psnr_best") or float("-inf"))):

@@ -10,8 +10,6 @@ from rich.table import Table
 from vidpred.runfolder import RunFolder
 
 MEANING = {
-    "model_sample": "the model, one draw of z from the prior",
-    "model_mean": "the model, z at the prior's mean",
     "copy_context": "copy the context frame",
     "nearest_pose": "training frame with the nearest pose",
     "mean_frame": "mean training frame",
@@ -19,13 +17,15 @@ MEANING = {
     "oracle": "mean of drawings with fresh random factors",
 }
 
+Z = {"mean": "z at the prior's mean", "sample": "one draw of z from the prior"}
+
 
 def print_outcome(folder: RunFolder, console: Console | None = None) -> None:
     """Print scores, files and next commands of a finished run."""
     console = console or Console(highlight=False, soft_wrap=True)
     summary = folder.read_json("summary.json")
-    chosen = MEANING[f"model_{summary['z']}"].partition(", ")[2]
-    scores = {f"model: best epoch, {chosen}": summary["psnr_best"], **summary["baselines"]}
+    scores = {f"model: best epoch, {Z[summary['z']]}": summary["psnr_best"], **summary["baselines"]}
+    scores |= {f"the same, {Z[z]}": summary[f"psnr_{z}"] for z in Z if f"psnr_{z}" in summary}
     console.print(scores_table("Validation rollouts: mean PSNR per frame", scores))
     for line in [*_verdict(summary["psnr_best"], summary), *_costs(summary)]:
         console.print(line)

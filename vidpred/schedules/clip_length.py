@@ -4,6 +4,7 @@ Positions count epochs (or optimizer steps, where ``by`` is "step") from 0; ``to
 gives whole numbers of frames and never falls. It cuts training clips only; validation sees whole ones.
 """
 
+import warnings
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Protocol, runtime_checkable
@@ -98,6 +99,12 @@ class Growing:
                 f"length_schedule.delay={self.delay} is not before the end of the run ({total} {self.by}s): "
                 f"clips would never grow"
             )
+        if position == 0 and self.ramp and total - self.delay == 1 and self.length_start < clip_length:
+            warnings.warn(
+                f"length_schedule: the {self.by} after the delay is the last of the run ({total}): clips stay at "
+                f"{self.length_start} of {clip_length} frames. Lower length_schedule.delay or train longer",
+                stacklevel=1,
+            )
         elapsed = min(position, total - 1) - self.delay
         if elapsed < 0:
             return self.length_start
@@ -115,8 +122,8 @@ class Growing:
         return describe_lengths(lengths, clip_length=clip_length, by=self.by)
 
     def fit(self, total: int) -> "Growing":
-        """The law itself where its delay ends before the run; else a copy whose delay does."""
-        return replace(self, delay=min(self.delay, total - 1))
+        """The law itself where clips grow before the end; else a copy whose delay ends before the last position."""
+        return replace(self, delay=min(self.delay, max(0, total - 2)))
 
 
 WHOLE = Constant()

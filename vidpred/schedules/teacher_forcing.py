@@ -76,14 +76,20 @@ class _Decay(ABC):
     def __call__(self, position: int, total: int) -> float:
         """The probability at an epoch, counted from 0."""
         if self.decay_start >= total:
+            self._warn_of_no_decay(total)
+            return self.prob_start
+        if position == 0 and self._decayed(total - 1 - self.decay_start, total - self.decay_start) == self.prob_start:
+            self._warn_of_no_decay(total)
+        elapsed = min(position, total - 1) - self.decay_start
+        return self.prob_start if elapsed < 0 else self._decayed(elapsed, total - self.decay_start)
+
+    def _warn_of_no_decay(self, total: int) -> None:
+        if self.prob_stop != self.prob_start:
             warnings.warn(
                 f"teacher_forcing.decay_start={self.decay_start} is not before the end of the run ({total} epochs): "
                 f"the probability stays {self.prob_start}",
                 stacklevel=1,
             )
-            return self.prob_start
-        elapsed = min(position, total - 1) - self.decay_start
-        return self.prob_start if elapsed < 0 else self._decayed(elapsed, total - self.decay_start)
 
     @abstractmethod
     def _decayed(self, elapsed: int, length: int) -> float:
@@ -94,8 +100,8 @@ class _Decay(ABC):
         return describe_forcing([self(position, total) for position in range(total)])
 
     def fit(self, total: int) -> "_Decay":
-        """The law itself where its decay begins before the end; else a copy that begins at the last epoch."""
-        return replace(self, decay_start=min(self.decay_start, total - 1))
+        """The law itself where it decays before the end; else a copy that begins at the last epoch but one."""
+        return replace(self, decay_start=min(self.decay_start, max(0, total - 2)))
 
 
 @dataclass(frozen=True, kw_only=True)
