@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from samples import write_pictures
 
 from vidpred import assembly
+from vidpred.assembly.devices import count_processes
 from vidpred.configuration import find_conf, slug
 from vidpred.networks import LabCVAE
 from vidpred.objectives import Elbo, Huber, Reconstruction
@@ -151,6 +152,17 @@ def test_the_lab_recipe_in_every_number():
     assert isinstance(model, LabCVAE)
     assert model.latent_shape == (12, 32, 64)
     assert sum(value.numel() for value in model.parameters()) == 1_585_620
+
+
+@pytest.mark.parametrize(
+    ("devices", "accelerator", "nodes", "processes"),
+    [(2, "cpu", 1, 2), ("3", "cpu", 2, 6), ([0, 2], "gpu", 1, 2), ("0,2,3", "gpu", 2, 6), (-1, "gpu", 1, 4),
+     ("auto", "auto", 2, 8), ("auto", "cpu", 1, 1), (-1, "mps", 1, 1)],
+)  # fmt: skip
+def test_processes_are_counted_however_devices_are_given(monkeypatch, devices, accelerator, nodes, processes):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    trainer = OmegaConf.create({"devices": devices, "accelerator": accelerator, "num_nodes": nodes})
+    assert count_processes(trainer) == processes
 
 
 def test_compiled_steps_train(compose):
