@@ -209,6 +209,15 @@ def test_every_path_survives_the_grammar(path):
     assert compose(quoted, verb="evaluate").ckpt == path
 
 
+def test_sweeps_that_start_in_the_same_second_have_folders_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    named = cli._name_sweep(["-m", "seed=0,1"])[-1]
+    Path(named.split("=")[1].strip("'")).mkdir(parents=True)
+    assert cli._name_sweep(["-m", "seed=0,1"])[-1] not in (named, "seed=0,1")
+    for untouched in (["seed=0"], ["-m", "seed=0,1", "hydra.sweep.dir=here"]):
+        assert cli._name_sweep(untouched) == untouched
+
+
 def test_completion_works_for_the_console_script(tmp_path, cache):
     environment = {**os.environ, "COMP_LINE": "vidpred run kl_anneal=mono", "COMP_POINT": "26"}
     command = [str(Path(sys.executable).with_name("vidpred")), "-sc", "query=bash"]

@@ -10,6 +10,7 @@ import runpy
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ PATH_OPTIONS = {"resume", "init_from", "ckpt", "out", "runs", "image", "poses", 
 PATH_OPTIONS |= {"data.frames", "data.pose_images", "data.keypoints", "data.skeleton"}
 PATH_OPTIONS |= {"source", "verify", "crop", "pose_estimator.files", "pose_estimator.weights"}
 PATH_OPTIONS |= {"hydra.run.dir", "hydra.sweep.dir"}
+_MULTIRUN = ("-m", "--multirun")
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -63,6 +65,7 @@ def launch(verb: str, task: "Callable[[DictConfig], Any]") -> None:
     reported, and the others go on.
     """
     arguments = [_quote_path(argument) for argument in sys.argv[1:]]
+    arguments.sort(key=lambda argument: argument not in _MULTIRUN)  # Hydra takes the flag before or after all options
     if any(argument in ("-h", "--help") for argument in arguments):
         from vidpred.cli_help import render_help
 
@@ -70,7 +73,7 @@ def launch(verb: str, task: "Callable[[DictConfig], Any]") -> None:
         return
     try:
         if verb == "run":
-            arguments = _continue_run(arguments)
+            arguments = _name_sweep(_continue_run(arguments))
         sys.argv = [sys.argv[0], *arguments]
         _run_hydra(verb, task)
     except Exception as error:
@@ -181,6 +184,17 @@ def _continue_run(arguments: list[str]) -> list[str]:
     kept = [str(override) for override in OmegaConf.load(folder / ".hydra" / "overrides.yaml")]
     before = [override for override in kept if override.partition("=")[0].lstrip("+~") not in given]
     return [*before, *arguments, _quote_path(f"hydra.run.dir={folder}")]
+
+
+def _name_sweep(arguments: list[str]) -> list[str]:
+    """Fix the folder of a sweep: the processes of its jobs repeat this command, and must find the same folder."""
+    given = {argument.partition("=")[0] for argument in arguments}
+    if "hydra.sweep.dir" in given or not given & {*_MULTIRUN, "sweep"}:
+        return arguments
+    folder = Path("multirun") / f"{datetime.now():%Y-%m-%d}" / f"{datetime.now():%H-%M-%S}"
+    names = (folder, *(folder.with_name(f"{folder.name}-{number}") for number in range(2, 1000)))
+    free = next(path for path in names if not path.exists())
+    return [*arguments, _quote_path(f"hydra.sweep.dir={free}")]
 
 
 def _unquote(value: str) -> str:

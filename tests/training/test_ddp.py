@@ -44,3 +44,14 @@ def test_schedules_are_the_same_numbers_in_every_process(tmp_path, cache):
     assert first == second == alone
     assert len(first) == 12
     assert all(len(set(column)) > 2 for column in np.transpose(first)[:4])
+
+
+def test_a_sweep_of_two_processes_each_stays_in_one_folder(tmp_path, cache):
+    vidpred("-m", "trainer=ddp_cpu", "kl_anneal=none,monotonic", "data.batch_size=1", cwd=tmp_path, cache=cache)
+    (sweep,) = (tmp_path / "multirun").glob("*/*")
+    jobs = sorted(folder for folder in sweep.iterdir() if folder.is_dir())
+    assert [folder.name[0] for folder in jobs] == ["0", "1"]
+    for folder in jobs:
+        with np.load(folder / "psnr.npz") as arrays:
+            assert arrays["clips"].tolist() == [0, 1]
+        assert (folder / "summary.json").is_file()

@@ -213,7 +213,7 @@ class CVAE(nn.Module):
     ) -> tuple[Float[Tensor, "N C H W"], None]:
         """Move the looks, paint what changes, and blend."""
         before = split_pixels(previous)
-        expected = self.prior(previous, pose).mean
+        news = z - self.prior(previous, pose).mean
         half = self.frame_net(rearrange(before, "n c s h w -> n (c s) h w")) + pose.half
         looks = torch.full_like(before, 0.5)
         if context is not None:
@@ -222,7 +222,7 @@ class CVAE(nn.Module):
             fetched = rearrange(torch.cat([looks, moved], dim=1), "n c s h w -> n (c s) h w")
             half = half + context.features + self.place_looks(fetched)
         quarter = self.paint_quarter(self.down_quarter(half) + pose.quarter)
-        eighth = self.paint_eighth(self.down_eighth(quarter) + pose.eighth + self.place_z(z - expected))
+        eighth = self.paint_eighth(self.down_eighth(quarter) + pose.eighth + self.place_z(news))
         quarter = self.outer_quarter(quarter + self.up_quarter(eighth))
         half = self.paint_half(half + self.up_half(quarter))
 
@@ -234,7 +234,7 @@ class CVAE(nn.Module):
         frame = weights[:, :1] * (looks + torch.tanh(detail) / 2) + weights[:, 1:2] * before + residual / 10
         if context is not None:
             frame = frame + weights[:, 2:3] * context.scene + weights[:, 3:] * moved
-        return join_pixels(frame) + self._shift_colors(eighth, z - expected), None
+        return join_pixels(frame) + self._shift_colors(eighth, news), None
 
     def _shift_colors(
         self, eighth: Float[Tensor, "N F h w"], news: Float[Tensor, "N Z h w"]
