@@ -141,7 +141,8 @@ class VideoPrediction(LightningModule):
         loss = torch.stack([weights[name] * mean for name, mean in means.items()]).sum()
         self.log_dict({"train/loss": loss.detach(), **{f"train/{name}": mean.detach() for name, mean in means.items()}},
                       prog_bar=True, on_step=True, on_epoch=True)  # fmt: skip
-        self._log_schedules(beta, self.objective.equivalent_beta(1.0, prediction, target, terms), prob)
+        if self._shows_step:
+            self._log_schedules(beta, self.objective.equivalent_beta(1.0, prediction, target, terms), prob)
         if isinstance(self.teacher_forcing, Adaptive):
             self.teacher_forcing.observe(mean_squared_error(prediction.frames.detach(), target), forced)
         return self.guard.poison(loss)
@@ -204,7 +205,8 @@ class VideoPrediction(LightningModule):
             else:
                 torch.nn.utils.clip_grads_with_norm_(self.parameters(), gradient_clip_val, norm)
         self.guard.judge(norm, _plain(optimizer))
-        self.log("train/gradient_norm", norm, on_step=True, on_epoch=False)
+        if self._shows_step:
+            self.log("train/gradient_norm", norm, on_step=True, on_epoch=False)
 
     def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
         """Update, unless the guard objects."""
@@ -245,6 +247,12 @@ class VideoPrediction(LightningModule):
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         assert isinstance(data, ClipDataModule)
         return data
+
+    @property
+    def _shows_step(self) -> bool:
+        """Whether loggers take this step's values, or ``metrics.csv`` the epoch's: others are not worth a log."""
+        due: bool = self.trainer._logger_connector.should_update_logs
+        return due or self.trainer.is_last_batch or not self._announced
 
     def _roll_out(self, batch: Batch) -> Tensor:
         generators = clip_generators(self.seed, batch.sequence.tolist())
