@@ -122,6 +122,7 @@ def test_the_split_that_chose_the_checkpoint_is_scored_on_demand_only(trained, c
 def test_resume_continues_a_run_in_its_folder(trained, cache):
     answer = vidpred(f"resume={trained}", "trainer.max_epochs=3", "baselines=false", cwd=trained.parent, cache=cache)
     assert answer.returncode == 0, answer.stderr
+    assert "Resumed with other options: trainer.max_epochs was 2, is 3." in answer.stdout
     epochs = [line.split(",")[0] for line in (trained / "metrics.csv").read_text().splitlines()]
     assert epochs == ["epoch", "0", "1", "2"]
     assert "experiment=debug" in (trained / ".hydra" / "overrides.yaml").read_text()
@@ -153,6 +154,7 @@ def test_a_sweep_over_annealing_and_a_job_that_fails(tmp_path, cache):
         (["resume=nowhere"], ["resume=nowhere", "init_from"]),
         (["init_from=nowhere"], ["nowhere"]),
         (["trainer.max_epochs=0"], ["max_epochs"]),
+        (["trainer.max_epochs=abc"], ["max_epochs must be a whole number", "abc"]),
     ],
 )
 def test_what_the_user_did_wrong_is_said_on_one_screen(tmp_path, cache, arguments, words):
@@ -162,6 +164,12 @@ def test_what_the_user_did_wrong_is_said_on_one_screen(tmp_path, cache, argument
     assert len(answer.stderr.splitlines()) <= 25
     for word in words:
         assert word in answer.stderr
+
+
+def test_a_misspelt_option_is_found_beside_one_that_has_no_default(tmp_path, cache):
+    answer = vidpred("ckpt=x", "protcol=lab", cwd=tmp_path, cache=cache, module="vidpred.evaluate")
+    assert answer.returncode == 2
+    assert "no option 'protcol' (did you mean 'protocol'?)" in answer.stderr
 
 
 @pytest.mark.parametrize("verb", ["evaluate", "predict", "report"])

@@ -11,6 +11,7 @@ import torch
 from lightning import Callback
 
 from vidpred import assembly
+from vidpred.runfolder import RunFolder
 from vidpred.schedules.clip_length import Growing
 from vidpred.viz.courses import Course, courses_figure, draw_blocks
 
@@ -120,7 +121,7 @@ def test_preview_says_what_to_expect_and_builds_no_model(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=True)
     assert "KL is fully weighted (beta 1) from epoch 18" in done.stdout
     assert "Teacher forcing falls from 1 at epoch 10" in done.stdout
-    assert "falls at epochs 2, 5 to 0.01 of it" in done.stdout
+    assert "falls at epochs 2, 5 to 0.01 of optimizer.lr" in done.stdout
     assert "Clips have 16 of 16 frames throughout" in done.stdout
     assert (tmp_path / "seen" / "schedules.png").read_bytes().startswith(b"\x89PNG")
     assert not (tmp_path / "empty").exists()
@@ -149,6 +150,18 @@ def test_the_shortest_clips_follow_the_context(compose, options, shortest):
     plan = plan_of(cfg)
     assert plan.length_schedule(0, plan.epochs, clip_length=plan.clip_length) == shortest
     assert cfg.length_schedule.length_start == cfg.data.length_schedule.length_start == shortest
+
+
+def test_a_run_shorter_than_its_first_validation_is_validated_at_its_end(compose, tmp_path):
+    cfg = compose("trainer.check_val_every_n_epoch=6", "model.widths=[8,8,8]", run_dir=tmp_path / "run")
+    run = assembly.build_run(cfg)
+    run.trainer.fit(run.module, datamodule=run.data)
+    assert ["psnr/val" in row for row in RunFolder(tmp_path / "run").read_rows()] == [False, True]
+
+
+def test_what_is_zero_throughout_is_drawn_in_full_scale():
+    figure = courses_figure([Course("forcing_prob", np.zeros(4), "")], epochs=4)
+    assert figure.axes[0].get_ylim() == pytest.approx((0, 1.12))
 
 
 def test_the_figure_has_a_panel_a_schedule():

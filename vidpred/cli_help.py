@@ -92,7 +92,7 @@ def _unknown(tree: Any, key: str) -> tuple[str, str, list[str]] | None:
     for part in key.split("."):
         if not isinstance(node, DictConfig):
             return None
-        if part not in node:
+        if part not in list(node):  # the node itself would deny what is still to be given, ???
             return place, part, sorted(str(name) for name in node if not str(name).startswith("_"))
         node = node._get_node(part)
         place = f"{place}.{part}" if place else part

@@ -20,7 +20,7 @@ def main(cfg: "DictConfig") -> float:
     from vidpred.data.statistics import describe_store
     from vidpred.evaluation.outcome import record_outcome
     from vidpred.reporting.data import print_statistics
-    from vidpred.reporting.outcome import print_outcome
+    from vidpred.reporting.outcome import print_changes, print_outcome
     from vidpred.reporting.schedules import print_expectations, print_preview
     from vidpred.runfolder import RunFolder
     from vidpred.training.provenance import describe
@@ -45,6 +45,8 @@ def main(cfg: "DictConfig") -> float:
         print_statistics(statistics)
         courses_figure(run.plan.courses(), epochs=run.plan.epochs).savefig(folder["schedules.png"])
         print_expectations(run.plan.courses())
+        if checkpoint is not None:
+            print_changes(folder, list_choices(cfg))
         parameters = sum(weight.numel() for weight in module.parameters())
         describe(folder, config=module.config, choices=list_choices(cfg), data=run.data.source.fingerprint,
                  parameters=parameters, precision=str(trainer.precision))  # fmt: skip

@@ -30,11 +30,11 @@ def test_warmup_rises_and_cosine_falls(total, warmup, floor):
 @pytest.mark.parametrize(
     ("law", "total", "sentence"),
     [
-        (WarmupCosine(warmup=0.1, floor=0.01), 100, "The learning rate warms up to 1 of the optimizer's at step 9, "
-         "then falls to 0.0103 of it at step 99, the last."),
-        (MultiStep(), 9, "The learning rate falls at epochs 2, 5 to 0.01 of it."),
-        (MultiStep(milestones=[]), 9, "The learning rate is 1 of the optimizer's throughout."),
-        (WarmupCosine(warmup=0.9), 10, "The learning rate warms up to 1 of the optimizer's at step 8."),
+        (WarmupCosine(warmup=0.1, floor=0.01), 100, "The learning rate warms up to 1 of optimizer.lr at step 9, "
+         "then falls to 0.0103 of optimizer.lr at step 99, the last."),
+        (MultiStep(), 9, "The learning rate falls at epochs 2, 5 to 0.01 of optimizer.lr."),
+        (MultiStep(milestones=[]), 9, "The learning rate is 1 of optimizer.lr throughout."),
+        (WarmupCosine(warmup=0.9), 10, "The learning rate warms up to 1 of optimizer.lr at step 8."),
     ],
 )  # fmt: skip
 def test_it_says_what_it_will_do(law, total, sentence):

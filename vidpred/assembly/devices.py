@@ -25,8 +25,9 @@ def check_device(trainer: DictConfig) -> None:
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if gpus and wanted in ("gpu", "auto") and isinstance(devices, int) and devices > gpus:
         raise ValueError(f"trainer.devices={devices}: there is {listed}")
-    if trainer.max_epochs is None or trainer.max_epochs < 1:
-        raise ValueError(f"trainer.max_epochs must be >= 1, got {trainer.max_epochs}: schedules need its length")
+    if not isinstance(trainer.max_epochs, int) or trainer.max_epochs < 1:
+        raise ValueError(f"trainer.max_epochs must be a whole number >= 1, got {trainer.max_epochs}: schedules need to "
+                         f"know the length of the run")  # fmt: skip
 
 
 def choose_precision(trainer: DictConfig) -> str:

@@ -115,6 +115,8 @@ def _fit(law: Any, options: DictConfig, total: int) -> Any:
     fitted: Any = law.fit(total)
     for name in options:
         if name != "_target_" and getattr(fitted, str(name)) != getattr(law, str(name)):
+            print(f"fit_schedules: {name!s} of {type(law).__name__} is {getattr(fitted, str(name))} instead of "
+                  f"{getattr(law, str(name))}, to fit in {total} positions", flush=True)  # fmt: skip
             options[name] = getattr(fitted, str(name))
     return fitted
 

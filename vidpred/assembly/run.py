@@ -95,6 +95,9 @@ def _build_trainer(cfg: DictConfig, precision: str) -> Trainer:
     callbacks = [build(callback) for callback in cfg.callbacks.values() if callback is not None]
     loggers = [build(logger) for logger in cfg.logger.values() if logger is not None]
     options = {key: value for key, value in cfg.trainer.items() if key != "compile"}
+    every = cfg.trainer.check_val_every_n_epoch
+    if every is not None:  # a run that is shorter is validated at its end
+        options["check_val_every_n_epoch"] = min(every, cfg.trainer.max_epochs)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*use_distributed_sampler.*")
         trainer: Trainer = build(

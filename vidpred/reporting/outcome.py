@@ -43,6 +43,19 @@ def print_outcome(folder: RunFolder, console: Console | None = None) -> None:
         console.print(f"  {command}")
 
 
+def print_changes(folder: RunFolder, choices: dict[str, Any], console: Console | None = None) -> None:
+    """Say in what a run that is continued differs from what it was so far; nothing where that is not known."""
+    console = console or Console(highlight=False, soft_wrap=True)
+    if not (folder.path / "run.json").is_file():
+        return
+    before = folder.read_json("run.json").get("choices", {})
+    changed = [f"{name} was {before[name]}, is {value}" for name, value in choices.items()
+               if name in before and before[name] != value]  # fmt: skip
+    if changed:
+        console.print(f"Resumed with other options: {'; '.join(changed)}. Schedules are laws of the whole run: epochs "
+                      f"that are done keep what they had, the others follow the new law.")  # fmt: skip
+
+
 def scores_table(title: str, scores: dict[str, float]) -> Table:
     """Mean PSNR of the model and of every baseline, best first."""
     table = Table(title=title)

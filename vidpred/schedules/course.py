@@ -74,14 +74,14 @@ def describe_rate(factors: Sequence[float], *, by: By) -> str:
         by: what positions count.
     """
     if _is_constant(factors):
-        return f"The learning rate is {factors[0]:.4g} of the optimizer's throughout."
+        return f"The learning rate is {factors[0]:.4g} of optimizer.lr throughout."
     peak, last = factors.index(max(factors)), len(factors) - 1
-    parts = [f"warms up to {max(factors):.4g} of the optimizer's at {by} {peak}"] if peak else []
+    parts = [f"warms up to {max(factors):.4g} of optimizer.lr at {by} {peak}"] if peak else []
     falls = [position for position in range(peak + 1, last + 1) if factors[position] < factors[position - 1]]
     if 0 < len(falls) <= LISTED and len(falls) < last - peak:
-        parts.append(f"falls at {_enumerate(falls, by)} to {factors[-1]:.4g} of it")
+        parts.append(f"falls at {_enumerate(falls, by)} to {factors[-1]:.4g} of optimizer.lr")
     elif falls:
-        parts.append(f"falls to {factors[-1]:.4g} of it at {by} {last}, the last")
+        parts.append(f"falls to {factors[-1]:.4g} of optimizer.lr at {by} {last}, the last")
     return f"The learning rate {', then '.join(parts)}."
 
 

@@ -36,7 +36,7 @@ def courses_figure(courses: Sequence[Course], *, epochs: int) -> Figure:
         axes.stairs(values, edges, color=color, linewidth=1.8, baseline=None)
         axes.stairs(values, edges, color=color, alpha=0.12, fill=True)
         axes.set_xlim(0, epochs)
-        axes.set_ylim(0, max(float(values.max()) * 1.12, 1e-12))
+        axes.set_ylim(0, (float(values.max()) or 1.0) * 1.12)
         axes.set_ylabel(name, fontsize=9)
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
