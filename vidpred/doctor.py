@@ -49,6 +49,59 @@ class Vitals(NamedTuple):
         return _decibels(self.error, self.error - self.explainable)
 
 
+class Chart:
+    """What was measured so far; charts of different clips add up.
+
+    Args:
+        latent_shape: (Z, h, w).
+    """
+
+    def __init__(self, latent_shape: tuple[int, int, int]) -> None:
+        self.latent_shape = latent_shape
+        self.means = torch.zeros(2, *latent_shape, dtype=torch.float64)  # sums of the mean and of its square
+        self.kl_of_channels = torch.zeros(latent_shape[0], dtype=torch.float64)
+        self.kl_of_steps = torch.zeros(0, dtype=torch.float64)
+        self.clips_of_steps = torch.zeros(0, dtype=torch.float64)
+        self.errors = torch.zeros(4, dtype=torch.float64)
+        self.frames = 0
+
+    def add(self, other: "Chart") -> None:
+        """Take in the chart of other clips, which may have another length: a step counts the clips that have it."""
+        self.means += other.means
+        self.kl_of_channels += other.kl_of_channels
+        self.kl_of_steps = _add_padded(self.kl_of_steps, other.kl_of_steps)
+        self.clips_of_steps = _add_padded(self.clips_of_steps, other.clips_of_steps)
+        self.errors += other.errors
+        self.frames += other.frames
+
+    def report(self) -> Vitals:
+        """The measurements.
+
+        Raises:
+            ValueError: if nothing was examined.
+        """
+        if not self.frames:
+            raise ValueError("the doctor has examined nothing yet")
+        mean, square = self.means / self.frames
+        distortion, error, movement, explainable = (self.errors / self.frames).tolist()
+        return Vitals(
+            units=mean.numel(),
+            active_units=int(((square - mean.square()) > ACTIVE).sum()),
+            rate=float(self.kl_of_channels.sum() / self.frames),
+            rate_per_channel=(self.kl_of_channels / self.frames).tolist(),
+            rate_per_step=(self.kl_of_steps / self.clips_of_steps).tolist(),
+            distortion=distortion,
+            error=error,
+            movement=movement,
+            explainable=explainable,
+        )
+
+
+def _add_padded(one: Float[Tensor, " S"], other: Float[Tensor, " U"]) -> Float[Tensor, " V"]:
+    length = max(len(one), len(other))
+    return functional.pad(one, (0, length - len(one))) + functional.pad(other, (0, length - len(other)))
+
+
 class Doctor:
     """Examines a model clip by clip.
 
@@ -68,12 +121,7 @@ class Doctor:
 
     def __init__(self, model: Model, *, context_frames: int, seed: int = 0) -> None:
         self.model, self.context_frames, self.seed = model, context_frames, seed
-        self._means = torch.zeros(2, *model.latent_shape, dtype=torch.float64)  # sums of the mean and of its square
-        self._kl_of_channels = torch.zeros(model.latent_shape[0], dtype=torch.float64)
-        self._kl_of_steps = torch.zeros(0, dtype=torch.float64)
-        self._clips_of_steps = torch.zeros(0, dtype=torch.float64)
-        self._errors = torch.zeros(4, dtype=torch.float64)
-        self._frames = 0
+        self.chart = Chart(model.latent_shape)
 
     @torch.no_grad()
     def examine(self, frames: Float[Tensor, "B T C H W"], poses: Float[Tensor, "B T P H W"]) -> None:
@@ -82,11 +130,6 @@ class Doctor:
         clips, steps = target.shape[:2]
         noise = torch.randn(clips, steps, *self.model.latent_shape, generator=Generator().manual_seed(self.seed))
         prediction = unroll(self.model, frames, poses, noise=noise.to(frames), forced=torch.zeros(clips, steps))
-        offset = (prediction.posterior.mean - prediction.prior.mean).double().cpu()
-        self._means += torch.stack([offset.sum(dim=(0, 1)), offset.square().sum(dim=(0, 1))])
-        kl = kl_divergence(prediction.posterior, prediction.prior).double().cpu()
-        self._kl_of_channels += reduce(kl, "b s z h w -> z", "sum")
-        self._add_steps(reduce(kl, "b s z h w -> s", "sum"), clips)
         mean, first, second = (
             rollout(
                 self.model, frames[:, :known], poses, z=z, generators=clip_generators(self.seed + draw, range(clips))
@@ -95,20 +138,22 @@ class Doctor:
         )
         residual = rearrange(target - mean, "b s c h w -> (b s) c h w")
         cells = functional.adaptive_avg_pool2d(residual, self.model.latent_shape[1:])
-        self._errors += (
-            steps
-            * clips
-            * torch.tensor(
-                [
-                    float((prediction.frames - target).square().mean()),
-                    float(residual.square().mean()),
-                    float((first - second).square().mean()) / 2,
-                    float(cells.square().mean()),
-                ],
-                dtype=torch.float64,
-            )
-        )
-        self._frames += clips * steps
+        errors = [
+            float((prediction.frames - target).square().mean()),
+            float(residual.square().mean()),
+            float((first - second).square().mean()) / 2,
+            float(cells.square().mean()),
+        ]
+        chart = Chart(self.model.latent_shape)
+        offset = (prediction.posterior.mean - prediction.prior.mean).double().cpu()
+        kl = kl_divergence(prediction.posterior, prediction.prior).double().cpu()
+        chart.means = torch.stack([offset.sum(dim=(0, 1)), offset.square().sum(dim=(0, 1))])
+        chart.kl_of_channels = reduce(kl, "b s z h w -> z", "sum")
+        chart.kl_of_steps = reduce(kl, "b s z h w -> s", "sum")
+        chart.clips_of_steps = torch.full((steps,), float(clips), dtype=torch.float64)
+        chart.errors = steps * clips * torch.tensor(errors, dtype=torch.float64)
+        chart.frames = clips * steps
+        self.chart.add(chart)
 
     def report(self) -> Vitals:
         """What was measured so far.
@@ -116,29 +161,7 @@ class Doctor:
         Raises:
             ValueError: if nothing was examined.
         """
-        if not self._frames:
-            raise ValueError("the doctor has examined nothing yet")
-        mean, square = self._means / self._frames
-        distortion, error, movement, explainable = (self._errors / self._frames).tolist()
-        return Vitals(
-            units=mean.numel(),
-            active_units=int(((square - mean.square()) > ACTIVE).sum()),
-            rate=float(self._kl_of_channels.sum() / self._frames),
-            rate_per_channel=(self._kl_of_channels / self._frames).tolist(),
-            rate_per_step=(self._kl_of_steps / self._clips_of_steps).tolist(),
-            distortion=distortion,
-            error=error,
-            movement=movement,
-            explainable=explainable,
-        )
-
-    def _add_steps(self, kl: Float[Tensor, " S"], clips: int) -> None:
-        """Clips may have different lengths: every step counts the clips that have it."""
-        missing = max(0, len(kl) - len(self._kl_of_steps))
-        self._kl_of_steps = functional.pad(self._kl_of_steps, (0, missing))
-        self._clips_of_steps = functional.pad(self._clips_of_steps, (0, missing))
-        self._kl_of_steps[: len(kl)] += kl
-        self._clips_of_steps[: len(kl)] += clips
+        return self.chart.report()
 
 
 class Verdict(NamedTuple):

@@ -33,7 +33,15 @@ from typing import Any
 import numpy as np
 from numpy import ndarray as Array
 
-FORMAT = 2
+FORMAT = 3
+BASELINES = {
+    "copy_context": "copy the context frame",
+    "nearest_pose": "training frame with the nearest pose",
+    "mean_frame": "mean training frame",
+    "copy_previous": "copy the last true frame (sees more than the model)",
+    "oracle": "mean of drawings with fresh random factors",
+}
+_SHORT = {"model_mean": "model, z at the prior's mean", "model_sample": "model, one draw of z", "oracle": "oracle"}
 Row = dict[str, int | float]  # of metrics.csv: one epoch
 
 
@@ -150,6 +158,11 @@ class RunFolder:
             raise RunFolderError(f"{self.path} has no {name}: the run has not been validated yet")
         with np.load(file, allow_pickle=False) as arrays:
             return {key: arrays[key] for key in arrays.files}
+
+
+def short_name(curve: str) -> str:
+    """What a legend calls a curve of ``psnr.npz``."""
+    return _SHORT.get(curve) or BASELINES.get(curve, curve).partition(" (")[0]
 
 
 def _number(text: str) -> int | float:

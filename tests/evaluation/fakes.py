@@ -3,7 +3,43 @@
 import torch
 from torch import nn
 
-from vidpred.types import FrameShape, Gaussian
+from vidpred.data.clips import Clips
+from vidpred.data.datamodule import ClipDataModule
+from vidpred.evaluation.assessment import AssessedClip, Assessment, assess_clips
+from vidpred.evaluation.guards import choose_windows
+from vidpred.evaluation.scoring import Scorer
+from vidpred.metrics.protocol import Protocol
+from vidpred.predictor import Predictor
+from vidpred.types import Clip, FrameShape, Gaussian
+
+
+def scorer(**options) -> Scorer:
+    return Scorer(Protocol(name="test", definition="of a test", **options))
+
+
+def assess(model, data, split="val", seed=0, **options) -> Assessment:
+    """Score a model with one context frame under a protocol of these options."""
+    judge = scorer(**options)
+    windows = choose_windows(data, split, context_frames=1, frames=judge.protocol.frames)
+    clips: list[AssessedClip] = assess_clips(
+        Predictor(model, 1, {}), data, split, windows, judge, context_frames=1, seed=seed
+    )
+    return Assessment(judge.protocol, 1, clips)
+
+
+class GreyClips(Clips):
+    """Still films in the middle of the range, where nothing is clipped."""
+
+    def __getitems__(self, windows) -> Clip:
+        length = windows[0].length
+        frames = torch.full((len(windows), length, 3, 16, 24), 128, dtype=torch.uint8)
+        numbers = torch.tensor([window.sequence for window in windows])
+        return Clip(frames, torch.zeros_like(frames), numbers, torch.zeros_like(numbers))
+
+
+class GreyData(ClipDataModule):
+    def clips(self, split):
+        return GreyClips(self.store(split), self.poses)
 
 
 class Fake(nn.Module):

@@ -35,12 +35,20 @@ def test_fingerprints_tell_numbers_apart_and_nothing_else():
     assert len({preset(name).fingerprint for name in PRESETS}) == len(PRESETS)
     one, two = (Protocol(name=name, definition=name) for name in "ab")
     assert one.fingerprint == two.fingerprint
-    assert one.fingerprint != Protocol(name="a", definition="a", samples=2).fingerprint
+    for change in ({"samples": 2}, {"z": "mean"}, {"mask": "limbs"}, {"frames": 3}, {"ssim_range": 2.0}):
+        assert one.fingerprint != Protocol(name="a", definition="a", **change).fingerprint
+
+
+def test_fingerprints_change_when_scoring_does(monkeypatch):
+    before = Protocol(name="a", definition="a").fingerprint
+    monkeypatch.setattr("vidpred.metrics.protocol.SCORING", 99)
+    assert Protocol(name="a", definition="a").fingerprint != before
 
 
 @pytest.mark.parametrize(
     ("options", "word"),
-    [({"samples": 0}, "samples"), ({"frames": 0}, "frames"), ({"context_frames": 0}, "context_frames"),
+    [({"z": "mean", "samples": 2}, "one film a clip"), ({"z": "x"}, "z"), ({"mask": "x"}, "mask"),
+     ({"samples": 0}, "samples"), ({"frames": 0}, "frames"), ({"context_frames": 0}, "context_frames"),
      ({"ssim_range": 0.0}, "ssim_range"), ({"choice": "luckiest"}, "choice"), ({"ssim_window": "x"}, "ssim_window")],
 )  # fmt: skip
 def test_what_is_no_protocol_is_refused(options, word):

@@ -1,9 +1,10 @@
 """From a configuration to objects: the only room that instantiates what YAML files name."""
 
 from vidpred.assembly.building import build, to_plain
-from vidpred.assembly.evaluating import evaluate_checkpoint, find_checkpoints
+from vidpred.assembly.evaluating import Evaluation, evaluate_checkpoints, find_checkpoints
 from vidpred.assembly.parts import build_data, build_model, build_preparation
 from vidpred.assembly.plan import Plan
+from vidpred.assembly.processes import join_processes
 from vidpred.assembly.run import Run, build_run, prepare_plan
 from vidpred.assembly.trained import data_of, load_predictor
 from vidpred.configuration import compose
@@ -19,8 +20,10 @@ __all__ = [
     "prepare_plan",
     "compose",
     "data_of",
-    "evaluate_checkpoint",
+    "Evaluation",
+    "evaluate_checkpoints",
     "find_checkpoints",
+    "join_processes",
     "load_predictor",
     "to_plain",
 ]

@@ -13,6 +13,7 @@ from vidpred.data.parallel import count_cores
 from vidpred.data.splits import Splitting
 from vidpred.networks import Model
 from vidpred.pose.estimator import PoseEstimator
+from vidpred.pose.fitted import FittedEstimator
 from vidpred.pose.maps import Limbs
 from vidpred.preparation.pipeline import Preparation
 from vidpred.types import FrameShape
@@ -58,4 +59,8 @@ def build_preparation(cfg: DictConfig) -> tuple[Preparation, PoseEstimator]:
         maps=Limbs() if cfg.store_maps else None,
         workers=cfg.workers or count_cores(),
     )
-    return preparation, build(cfg.pose_estimator)
+    estimator = build(cfg.pose_estimator)
+    if isinstance(estimator, FittedEstimator):
+        raise ValueError("pose_estimator=fitted learns from keypoints that are known already, it cannot find the "
+                         "first: use pose_estimator=blazepose or keypoint_rcnn")  # fmt: skip
+    return preparation, estimator

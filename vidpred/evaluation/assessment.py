@@ -1,8 +1,8 @@
 """What an evaluation says: numbers under a protocol, with their intervals, next to baselines on the same clips."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -11,36 +11,80 @@ from torch import Tensor
 
 from vidpred.data.clips import Window
 from vidpred.data.datamodule import ClipDataModule
-from vidpred.data.source import SPLITS, Split
-from vidpred.data.splits import check_apart
+from vidpred.data.source import Split
 from vidpred.evaluation.baselines import Frames, score_baselines
+from vidpred.evaluation.guards import EvaluationError, check_shape
 from vidpred.evaluation.outcome import as_matrix, way_to_oracle
-from vidpred.evaluation.sampling import EvaluationError, Sampled, choose_windows, sample_clips
+from vidpred.evaluation.sampling import SampledClip, sample_clips
 from vidpred.evaluation.scoring import LARGER_IS_BETTER, Scorer
-from vidpred.evaluation.statistics import Interval, best_of_k, interval
-from vidpred.metrics.protocol import Choice
+from vidpred.metrics.protocol import Choice, Protocol
 from vidpred.predictor import Predictor
+from vidpred.statistics import Interval, best_of_k, interval
 
 Curves = dict[str, list[Float[Array, " S"]]]  # per metric and clip
+
+
+class AssessedClip(NamedTuple):
+    """Scores of the model's samples of a clip, and of every baseline by metric."""
+
+    sampled: SampledClip
+    baselines: dict[str, dict[str, Float[Array, " S"]]]
 
 
 @dataclass(frozen=True)
 class Assessment:
     """Scores of a model and of the baselines on the same clips.
 
-    Attributes:
-        windows: the clips.
+    Args:
+        protocol: that they hold under.
         context_frames: K that rollouts were given.
-        sampled: all samples' scores.
-        curves: the model's, per metric, clip and frame, after the protocol's choice among samples.
+        clips: what each of them scored.
+
+    Attributes:
+        curves: the model's scores, per metric, clip and frame, after the protocol's choice among samples.
         baselines: the same of every baseline.
+
+    Raises:
+        EvaluationError: if samples cannot be chosen as the protocol says.
     """
 
-    windows: list[Window]
+    protocol: Protocol
     context_frames: int
-    sampled: Sampled
-    curves: Curves
-    baselines: dict[str, Curves]
+    clips: Sequence[AssessedClip]
+    curves: Curves = field(init=False)
+    baselines: dict[str, Curves] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "curves", choose(_by_metric(one.scores for one in self.sampled), self.protocol.choice))
+        names = list(self.clips[0].baselines)
+        baselines = {name: _by_metric(clip.baselines[name] for clip in self.clips) for name in names}
+        object.__setattr__(self, "baselines", baselines)
+
+    @property
+    def sampled(self) -> list[SampledClip]:
+        """What the samples of every clip scored."""
+        return [clip.sampled for clip in self.clips]
+
+    @property
+    def windows(self) -> list[Window]:
+        """The clips."""
+        return [one.window for one in self.sampled]
+
+    @property
+    def error_image(self) -> Float[Array, "H W"]:
+        """Squared error by pixel, averaged over samples, frames and channels, then clips."""
+        return np.asarray(np.mean([one.error_image for one in self.sampled], axis=0))
+
+    @property
+    def reliability(self) -> Float[Array, "bins 3"] | None:
+        """Pixels by the variance of samples, of all clips; None of a single sample."""
+        spreads = [one.spread.reliability for one in self.sampled if one.spread is not None]
+        return np.asarray(np.sum(spreads, axis=0)) if spreads else None
+
+    @property
+    def mean_psnr(self) -> float:
+        """Of the model, in dB: over frames, then clips."""
+        return float(np.mean([clip.mean() for clip in self.curves["psnr"]]))
 
     def summarize(self, *, seed: int) -> dict[str, Any]:
         """Means over clips of means over frames, with intervals, as plain containers.
@@ -48,23 +92,31 @@ class Assessment:
         Args:
             seed: of the bootstrap.
         """
-        psnr = self.sampled.scores["psnr"]
-        samples = np.stack([clip.mean(axis=1) for clip in psnr])
+        scores = _by_metric(one.scores for one in self.sampled)
+        spreads = [one.spread.variance for one in self.sampled if one.spread is not None]
         return {
-            "clips": len(self.windows),
+            "clips": len(self.clips),
             "frames": sum(window.length - self.context_frames for window in self.windows),
             "scores": _intervals(self.curves, seed),
-            "samples": {
-                name: spread(values) for name, values in self.sampled.scores.items() if np.isfinite(values[0]).any()
-            },
-            "best_of_k": best_of_k(samples).tolist(),
-            "diversity": float(np.mean([clip.mean() for clip in self.sampled.spread])) if self.sampled.spread else None,
+            "samples": {name: spread(clips) for name, clips in scores.items() if np.isfinite(clips[0]).any()},
+            "best_of_k": self.best_of_k(),
+            "diversity": float(np.mean([variance.mean() for variance in spreads])) if spreads else None,
             "baselines": {name: _intervals(curves, seed) for name, curves in self.baselines.items()},
             "skill": self.skill(seed=seed)._asdict(),
             "loses_to": {name: self.loses_to(name) for name in self.baselines},
             "way_to_oracle": way_to_oracle({"model": as_matrix(self.curves["psnr"]), **self.psnr_of_baselines()}),
-            "broken_frames": self.sampled.broken,
+            "broken_frames": sum(one.broken for one in self.sampled),
         }
+
+    def best_of_k(self) -> dict[str, list[float]]:
+        """Of every metric of whole frames, the best of k samples for k = 1 … N, without bias, averaged over clips."""
+        scores = _by_metric(one.scores for one in self.sampled)
+        found = {}
+        for name in (name for name in scores if "side" not in name):
+            means = np.stack([clip.mean(axis=1) for clip in scores[name]])
+            sign = 1 if LARGER_IS_BETTER[name] else -1
+            found[name] = (sign * best_of_k(sign * means)).tolist()
+        return found
 
     def psnr_of_baselines(self) -> dict[str, Float[Array, "B S"]]:
         """Per clip and frame."""
@@ -84,44 +136,44 @@ class Assessment:
         return int(behind[0]) + self.context_frames if len(behind) else None
 
 
-def assess(
-    predictor: Predictor, data: ClipDataModule, split: Split, scorer: Scorer, *, z: str = "sample", seed: int = 0,
-    advance: Callable[[int], None] = lambda frames: None,
-) -> Assessment:  # fmt: skip
-    """Roll out, score and choose among samples as the protocol says; score the baselines on the same clips.
+def assess_clips(
+    predictor: Predictor, data: ClipDataModule, split: Split, windows: Sequence[Window], scorer: Scorer, *,
+    context_frames: int, seed: int = 0, advance: Callable[[int], None] = lambda frames: None,
+) -> list[AssessedClip]:  # fmt: skip
+    """Roll out clips, and score them and the baselines.
 
     Args:
         predictor: the model.
         data: serves the clips.
         split: of the clips.
+        windows: the clips.
         scorer: of the frames, with its protocol.
-        z: "sample" from the prior, or its "mean".
+        context_frames: K.
         seed: of the samples.
         advance: is told of every frame that has been predicted.
 
     Raises:
-        EvaluationError: if a clip is too short for the protocol, or the data has not the model's shape.
+        EvaluationError: if the data has not the model's shape.
     """
-    if predictor.model.shape != data.shape:
-        raise EvaluationError(f"the model was built for {predictor.model.shape}, the data has {data.shape}")
-    protocol = scorer.protocol
-    known = protocol.context_frames or predictor.context_frames
-    windows = choose_windows(data, split, context_frames=known, frames=protocol.frames)
-    samples = protocol.samples if z == "sample" else 1
-    sampled = sample_clips(predictor, data, split, windows, scorer, context_frames=known, samples=samples, z=z,
-                           seed=seed, advance=advance)  # fmt: skip
+    check_shape(predictor, data)
+    sampled = sample_clips(predictor, data, split, windows, scorer, context_frames=context_frames, seed=seed,
+                           advance=advance)  # fmt: skip
 
     def score(predicted: Frames, target: Frames, number: int) -> dict[str, Float[Tensor, " S"]]:
         clip = data.clips(split).__getitems__([windows[number]])
-        poses, context = (value.float() / 255 for value in (clip.poses[:, known:], clip.frames[:, known - 1]))
-        found = scorer(predicted[None], target[None], poses, context)
-        return {name: values[0] for name, values in found.items()}
+        poses, context = (value.float() / 255 for value in (clip.poses[:, context_frames:],
+                                                            clip.frames[:, context_frames - 1]))  # fmt: skip
+        return {name: values[0] for name, values in scorer(predicted[None], target[None], poses, context).items()}
 
-    baselines = score_baselines(data, split, windows, score, context_frames=known)
-    return Assessment(windows, known, sampled, choose(sampled.scores, protocol.choice), baselines)
+    baselines = score_baselines(data, split, windows, score, context_frames=context_frames)
+    return [
+        AssessedClip(one, {name: {metric: values[number] for metric, values in metrics.items()}
+                           for name, metrics in baselines.items()})
+        for number, one in enumerate(sampled)
+    ]  # fmt: skip
 
 
-def choose(scores: dict[str, list[Float[Array, "N S"]]], choice: Choice) -> Curves:
+def choose(scores: Mapping[str, Sequence[Float[Array, "N S"]]], choice: Choice) -> Curves:
     """Of every clip's samples their mean, the one with the best SSIM, or every metric's own best.
 
     Raises:
@@ -133,44 +185,14 @@ def choose(scores: dict[str, list[Float[Array, "N S"]]], choice: Choice) -> Curv
     for name, clips in scores.items():
         for number, clip in enumerate(clips):
             judge, larger = (scores["ssim"][number], True) if choice == "best_ssim" else (clip, LARGER_IS_BETTER[name])
-            means = np.nan_to_num(np.nanmean(judge, axis=1), nan=-np.inf if larger else np.inf)
+            means = _mean(judge.T)
+            means = np.where(np.isfinite(means), means, -np.inf if larger else np.inf)
             best = clip[int(means.argmax() if larger else means.argmin())]
             curves.setdefault(name, []).append(_mean(clip) if choice == "mean" else best)
     return curves
 
 
-def compare(first: Assessment, second: Assessment, *, names: tuple[str, str], seed: int = 0) -> dict[str, Any]:
-    """The difference of two models on the same clips and seeds, clip by clip, with its interval and a sentence."""
-    pairs = [(one.mean(), two.mean()) for one, two in zip(first.curves["psnr"], second.curves["psnr"], strict=True)]
-    difference = interval(np.array([two - one for one, two in pairs]), seed=seed)
-    sure = difference.low > 0 or difference.high < 0
-    better, worse = (names[1], names[0]) if difference.mean > 0 else names
-    by = f"{abs(difference.mean):.2f} dB (95 % interval {difference.low:+.2f} to {difference.high:+.2f})"
-    unsure = f"{names[0]} and {names[1]} cannot be told apart on these {len(pairs)} clips: {better} is ahead by {by}."
-    sentence = f"{better} is better than {worse} by {by}." if sure else unsure
-    return {"names": list(names), "psnr": difference._asdict(), "sentence": sentence}
-
-
-def check_split(data: ClipDataModule, split: Split, *, allow_selection_split: bool) -> None:
-    """Refuse scores that would flatter: on the split that chose the checkpoint, or on frames that training has seen.
-
-    Raises:
-        EvaluationError: for the split that checkpoints are chosen on, or for one that the data has not.
-        SplitError: if splits share frames.
-    """
-    if split == "val" and not allow_selection_split:
-        raise EvaluationError(
-            "the best checkpoint of a run is chosen on val: its score there is too good. Use split=test, or, where the "
-            "data has no test split, insist with allow_selection_split=true; every table then says so"
-        )
-    if split == "train":
-        raise EvaluationError("split=train was trained on: use split=test")
-    if not data.source.allow_overlap:
-        present = {name: data.store(name).sequences for name in SPLITS if name in ("train", split)}
-        check_apart(present)
-
-
-def spread(clips: list[Float[Array, "N S"]]) -> dict[str, float]:
+def spread(clips: Sequence[Float[Array, "N S"]]) -> dict[str, float]:
     """Of every clip's samples the mean, the highest and the lowest, averaged over clips."""
     means = [[float(_mean(sample)) for sample in clip] for clip in clips]
     return {
@@ -178,6 +200,14 @@ def spread(clips: list[Float[Array, "N S"]]) -> dict[str, float]:
         "highest": float(_mean(np.array([max(clip) for clip in means]))),
         "lowest": float(_mean(np.array([min(clip) for clip in means]))),
     }
+
+
+def _by_metric(clips: Iterable[Mapping[str, Array]]) -> dict[str, list[Array]]:
+    found: dict[str, list[Array]] = {}
+    for scores in clips:
+        for name, values in scores.items():
+            found.setdefault(name, []).append(values)
+    return found
 
 
 def _intervals(curves: Curves, seed: int) -> dict[str, dict[str, float]]:

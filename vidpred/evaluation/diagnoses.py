@@ -1,29 +1,26 @@
-"""Why a model scores as it does: each diagnosis ends in a sentence, with the numbers that it stands on."""
+"""Why a model scores as it does: each diagnosis ends in a sentence, with the numbers that it stands on.
 
-from collections.abc import Callable, Sequence
+Costs and gains are differences in PSNR, in dB, of the same clips under two conditions: means over clips of means over
+frames, with 95 % bootstrap intervals over clips.
+"""
+
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from numpy import ndarray as Array
-from torch import Tensor
 
-from vidpred.data.clips import Window
-from vidpred.data.datamodule import ClipDataModule, to_batch
-from vidpred.data.source import Split
-from vidpred.doctor import Doctor, judge
-from vidpred.evaluation.sampling import Sampled
-from vidpred.evaluation.statistics import Interval, interval, slope
-from vidpred.metrics import psnr
-from vidpred.networks import predict_next, rollout, unroll
-from vidpred.predictor import Predictor
-from vidpred.seeds import clip_generators
-from vidpred.types import Batch
+from vidpred.doctor import Chart, judge
+from vidpred.evaluation.conditions import POSE_CHANGES, SHIFT, ExaminedClip
+from vidpred.evaluation.pose_following import CORRECT, follow
+from vidpred.evaluation.sampling import SampledClip
+from vidpred.statistics import Interval, interval, slope
 
-SHIFT = 5  # frames that poses come late
-_MATTERS = 0.1  # dB; a smaller loss is none
+_MATTERS = 0.1  # dB; a smaller cost or gain is none
 _CALIBRATED = (0.5, 2.0)  # ratio of variance and squared error that passes for agreement
+_FOLLOWS = (0.1, 0.6)  # of the way in PCK from the copied frame to the true ones: in part, and well
+_SETTLED = 5  # first predicted frames, which are easy for being near the context and do not count as drift
 
 
 class Diagnosis(NamedTuple):
@@ -34,167 +31,148 @@ class Diagnosis(NamedTuple):
     numbers: dict[str, float]
 
 
-class Examined(NamedTuple):
-    """PSNR per clip and frame of rollouts under changed conditions, in dB."""
-
-    normal: list[Float[Array, " S"]]
-    changed: dict[str, list[Float[Array, " S"]]]
-
-
-def diagnose(
-    predictor: Predictor, data: ClipDataModule, split: Split, windows: Sequence[Window], sampled: Sampled, *,
-    context_frames: int, seed: int = 0,
-) -> list[Diagnosis]:  # fmt: skip
-    """Ask whether the model uses pose and z, whether its own frames mislead it, and whether it knows what it does not.
+def diagnose_conditions(
+    clips: Sequence[ExaminedClip], chart: Chart, *, deterministic: bool | None, seed: int = 0
+) -> list[Diagnosis]:
+    """Does the model use pose and z, do its own frames mislead it, has the posterior collapsed, does it follow poses?
 
     Args:
-        predictor: the model.
-        data: serves the clips.
-        split: of the clips.
-        windows: the clips.
-        sampled: their scores, for drift and calibration.
-        context_frames: K.
-        seed: of all draws.
+        clips: rolled out under changed conditions.
+        chart: of the doctor, of the same clips.
+        deterministic: whether the data is known to be a function of context and poses.
+        seed: of the bootstrap.
     """
-    doctor = Doctor(predictor.model, context_frames=context_frames, seed=seed)
-    scores: dict[str, list[Array]] = {}
-    for window in windows:
-        batch = Batch(*(value.to(predictor.device) for value in to_batch(data.clips(split).__getitems__([window]))))
-        doctor.examine(batch.frames, batch.poses)
-        for name, frames in _rollouts(predictor, batch, context_frames, seed):
-            values = psnr(frames, batch.frames[:, context_frames:], data_range=1.0)[0]
-            scores.setdefault(name, []).append(values.cpu().numpy())
-    verdict, vitals = judge(doctor.report(), deterministic=data.source.deterministic), doctor.report()
-    found = [
-        _pose_use(scores),
-        _z_use(scores),
-        Diagnosis("Has the posterior collapsed?", verdict.sentence,
-                  {"active_units": vitals.active_units, "rate": vitals.rate, "worth_db": vitals.worth,
-                   "room_db": vitals.room}),
-        _exposure(scores),
-        _drift(sampled, seed),
-    ]  # fmt: skip
-    return [*found, _calibration(sampled)] if sampled.spread else found
+    differences = _Differences(clips, seed)
+    verdict, vitals = judge(chart.report(), deterministic=deterministic), chart.report()
+    collapse = Diagnosis("Has the posterior collapsed?", verdict.sentence,
+                         {"active_units": vitals.active_units, "rate": vitals.rate, "worth_db": vitals.worth,
+                          "room_db": vitals.room})  # fmt: skip
+    found = [_pose_use(differences), _z_use(differences), collapse, _exposure(differences, clips)]
+    return [*found, _following(clips)] if all(clip.joints for clip in clips) else found
 
 
-def _rollouts(predictor: Predictor, batch: Batch, known: int, seed: int) -> list[tuple[str, Tensor]]:
-    """The clip's frames under every condition; all but the teacher-forced ones by the one rollout."""
-    model, frames, poses = predictor.model, batch.frames, batch.poses
-    steps = frames.shape[1] - known
-    clip = batch.sequence.tolist()
+def diagnose_samples(
+    clips: Sequence[SampledClip], baselines: Mapping[str, Sequence[Float[Array, " S"]]], *, seed: int = 0
+) -> list[Diagnosis]:
+    """Does PSNR fall over the clip, and does the spread of samples tell their error?
 
-    def roll(poses: Tensor, z: str | Tensor) -> Tensor:
-        return rollout(model, frames[:, :known], poses, z=z, generators=clip_generators(seed, clip))
-
-    noise = torch.randn(1, steps, *model.latent_shape, generator=torch.Generator().manual_seed(seed)).to(frames)
-    with torch.no_grad():
-        posterior = unroll(model, frames, poses, noise=noise, forced=torch.zeros(1, steps)).posterior
-        forced = predict_next(model, frames, poses, context_frames=known)
-    order = torch.randperm(steps, generator=torch.Generator().manual_seed(seed + 1))
-    return [
-        ("normal", roll(poses, "sample")),
-        *((f"pose {name}", roll(change(poses, known, order), "sample")) for name, change in POSE_CHANGES.items()),
-        ("z mean", roll(poses, "mean")),
-        ("z zero", roll(poses, torch.zeros_like(posterior.mean))),
-        ("z posterior", roll(poses, posterior.mean)),
-        ("z shuffled", roll(poses, posterior.mean[:, order.to(posterior.mean.device)])),
-        ("forced", forced),
-    ]
+    Args:
+        clips: with the scores of their samples.
+        baselines: PSNR per clip and frame, of which the oracle's is the fall that no model can avoid.
+        seed: of the bootstrap.
+    """
+    found = [_drift(clips, baselines, seed)]
+    return [*found, _calibration(clips)] if all(clip.spread is not None for clip in clips) else found
 
 
-def _with_future(poses: Tensor, known: int, future: Tensor) -> Tensor:
-    return torch.cat([poses[:, :known], future], dim=1)
+class _Differences:
+    """PSNR of one condition less that of another, on the same clips."""
+
+    def __init__(self, clips: Sequence[ExaminedClip], seed: int) -> None:
+        self._clips, self._seed = clips, seed
+
+    def __call__(self, name: str, than: str) -> Interval:
+        return interval(
+            np.array([float(clip.psnr[name].mean() - clip.psnr[than].mean()) for clip in self._clips]), seed=self._seed
+        )
 
 
-def _late(poses: Tensor, known: int, order: Tensor) -> Tensor:
-    steps = torch.arange(known, poses.shape[1], device=poses.device)
-    return _with_future(poses, known, poses[:, (steps - SHIFT).clamp(min=known - 1)])
+def _named(**found: Interval) -> dict[str, float]:
+    """Numbers of intervals: ``name_db``, ``name_low`` and ``name_high``."""
+    return {f"{name}_{part}": value for name, one in found.items()
+            for part, value in zip(("db", "low", "high"), one, strict=True)}  # fmt: skip
 
 
-def _shuffled(poses: Tensor, known: int, order: Tensor) -> Tensor:
-    return _with_future(poses, known, poses[:, known:][:, order.to(poses.device)])
+def _sure(found: Interval) -> bool:
+    """Whether a gain matters and is no accident of these clips; one clip alone cannot tell accidents."""
+    return found.mean > _MATTERS and not found.low <= 0
 
 
-def _frozen(poses: Tensor, known: int, order: Tensor) -> Tensor:
-    return _with_future(poses, known, poses[:, known - 1 : known].expand_as(poses[:, known:]))
+def _pose_use(differences: _Differences) -> Diagnosis:
+    costs = {name: differences("normal", f"pose {name}") for name in POSE_CHANGES}
+    told = (f"with the poses of other moments it loses {costs['shuffled'].mean:.2f} dB, with the first pose for all "
+            f"{costs['frozen'].mean:.2f} dB, {SHIFT} frames late {costs['late'].mean:.2f} dB, with none "
+            f"{costs['zeroed'].mean:.2f} dB")  # fmt: skip
+    uses = _sure(costs["shuffled"]) and _sure(costs["frozen"])
+    return Diagnosis("Does it use the pose?", f"{'It uses the pose' if uses else 'It hardly uses the pose'}: {told}.",
+                     _named(**costs))  # fmt: skip
 
 
-def _zeroed(poses: Tensor, known: int, order: Tensor) -> Tensor:
-    return _with_future(poses, known, torch.zeros_like(poses[:, known:]))
-
-
-POSE_CHANGES: dict[str, Callable[[Tensor, int, Tensor], Tensor]] = {
-    "shuffled": _shuffled,
-    "frozen": _frozen,
-    "late": _late,
-    "zeroed": _zeroed,
-}
-
-
-def _loss(scores: dict[str, list[Array]], name: str, than: str = "normal") -> float:
-    """By how many dB a condition is worse, in the mean over clips of the mean over frames."""
-    return float(np.mean([clip.mean() for clip in scores[than]]) - np.mean([clip.mean() for clip in scores[name]]))
-
-
-def _pose_use(scores: dict[str, list[Array]]) -> Diagnosis:
-    losses = {f"{name}_db": _loss(scores, f"pose {name}") for name in POSE_CHANGES}
-    told = (f"with the poses of other moments it loses {losses['shuffled_db']:.2f} dB, with the first pose for all "
-            f"{losses['frozen_db']:.2f} dB, {SHIFT} frames late {losses['late_db']:.2f} dB, with none "
-            f"{losses['zeroed_db']:.2f} dB")  # fmt: skip
-    uses = losses["shuffled_db"] > _MATTERS and losses["frozen_db"] > _MATTERS
-    return Diagnosis(
-        "Does it use the pose?", f"{'It uses the pose' if uses else 'It hardly uses the pose'}: {told}.", losses
-    )
-
-
-def _z_use(scores: dict[str, list[Array]]) -> Diagnosis:
-    numbers = {
-        "sample_costs_db": _loss(scores, "normal", "z mean"),
-        "zero_costs_db": _loss(scores, "z zero", "z mean"),
-        "shuffled_costs_db": _loss(scores, "z shuffled", "z mean"),
-        "posterior_gains_db": -_loss(scores, "z posterior", "z mean"),
-    }
-    uses = numbers["posterior_gains_db"] > _MATTERS
+def _z_use(differences: _Differences) -> Diagnosis:
+    gain = differences("z posterior", "z mean")
+    costs = {name: differences("z mean", condition) for name, condition in
+             (("shuffled", "z shuffled"), ("sample", "normal"), ("zero", "z zero"))}  # fmt: skip
     return Diagnosis(
         "Does it use z?",
-        f"{'It uses z' if uses else 'It does not use z'}: against the prior's mean, the posterior (which sees the "
-        f"target) gains {numbers['posterior_gains_db']:+.2f} dB, the posterior of other moments costs "
-        f"{numbers['shuffled_costs_db']:+.2f} dB, a sample of the prior {numbers['sample_costs_db']:+.2f} dB, zeros "
-        f"{numbers['zero_costs_db']:+.2f} dB.",
-        numbers,
+        f"{'It uses z' if _sure(gain) else 'It does not use z'}: against the prior's mean, the posterior (which sees "
+        f"the target) gains {gain.mean:+.2f} dB, the posterior of other moments costs {costs['shuffled'].mean:+.2f} "
+        f"dB, a sample of the prior {costs['sample'].mean:+.2f} dB, zeros {costs['zero'].mean:+.2f} dB.",
+        _named(posterior=gain, **costs),
     )
 
 
-def _exposure(scores: dict[str, list[Array]]) -> Diagnosis:
-    gap = _loss(scores, "z mean", "forced")
-    late = [
-        np.mean([curve[-max(1, len(curve) // 4) :].mean() for curve in scores[name]]) for name in ("forced", "z mean")
-    ]
-    numbers = {"gap_db": gap, "last_quarter_gap_db": float(late[0] - late[1])}
+def _exposure(differences: _Differences, clips: Sequence[ExaminedClip]) -> Diagnosis:
+    gap = differences("forced", "z mean")
+    gaps = [clip.psnr["forced"] - clip.psnr["z mean"] for clip in clips]
+    late = float(np.mean([curve[-max(1, len(curve) // 4) :].mean() for curve in gaps]))
+    early = float(np.mean([curve[: max(1, len(curve) // 4)].mean() for curve in gaps]))
+    course = "and grows" if late > early + _MATTERS else "and shrinks" if late < early - _MATTERS else "and stays"
+    verdict = "They do" if _sure(gap) else "They do not"
     return Diagnosis(
         "Do its own frames mislead it?",
-        f"With the true frame before each it scores {gap:+.2f} dB against running free, "
-        f"{numbers['last_quarter_gap_db']:+.2f} dB in the last quarter of the clips: "
-        f"the cost of its own errors and of what it cannot foresee, together.",
+        f"{verdict}: with the true frame before each it scores {gap.mean:+.2f} dB against running free {course}, from "
+        f"{early:+.2f} dB in the first quarter of the clips to {late:+.2f} dB in the last: the cost of its own errors "
+        f"and of what it cannot foresee, together.",
+        {**_named(gap=gap), "first_quarter_db": early, "last_quarter_db": late},
+    )
+
+
+def _following(clips: Sequence[ExaminedClip]) -> Diagnosis:
+    films = {name: follow([clip.joints[name] for clip in clips]) for name in clips[0].joints}
+    model, truth, copied = films["model"], films["truth"], films["copy_context"]
+    numbers = {f"{name}_{key}": value for name, one in films.items() for key, value in one._asdict().items()}
+    way = (model.pck - copied.pck) / max(truth.pck - copied.pck, 1e-9)
+    verdict = ("They take them" if way > _FOLLOWS[1] else "They take them in part" if way > _FOLLOWS[0]
+               else "They do not take them")  # fmt: skip
+    return Diagnosis(
+        "Do people take the poses asked for?",
+        f"{verdict}: joints are {model.akd:.2f} pixels from their place ({truth.akd:.2f} in the true frames, "
+        f"{copied.akd:.2f} in the copied one), {model.mkr:.1%} of those found there are missing, and {model.pck:.0%} "
+        f"are within {CORRECT:.0%} of the person's height or width ({truth.pck:.0%} and {copied.pck:.0%}).",
         numbers,
     )
 
 
-def _drift(sampled: Sampled, seed: int) -> Diagnosis:
-    slopes = np.array([slope(clip.mean(axis=0)) for clip in sampled.scores["psnr"]]) * 100
-    found: Interval = interval(slopes, seed=seed)
-    sure = found.high < 0 or found.low > 0
-    said = f"PSNR changes by {found.mean:+.2f} dB in 100 frames (95 % interval {found.low:+.2f} to {found.high:+.2f})"
-    verdict = "It drifts" if sure and found.mean < 0 else "It does not drift, as far as these clips tell"
-    return Diagnosis("Does it drift?", f"{verdict}: {said}.", {"db_per_100_frames": found.mean, "low": found.low,
-                                                                "high": found.high})  # fmt: skip
+def _drift(clips: Sequence[SampledClip], baselines: Mapping[str, Sequence[Float[Array, " S"]]], seed: int) -> Diagnosis:
+    changes = np.array([_fall(clip.scores["psnr"].mean(axis=0)) for clip in clips])
+    found = interval(changes, seed=seed)
+    numbers = {"db": found.mean, "low": found.low, "high": found.high}
+    falls = found.high < 0 and found.mean < -_MATTERS
+    verdict = "It drifts" if falls else "It does not drift, as far as these clips tell"
+    beside = ""
+    if "oracle" in baselines:
+        against = interval(changes - np.array([_fall(curve) for curve in baselines["oracle"]]), seed=seed)
+        numbers |= _named(against_oracle=against)
+        if falls and not (against.high < 0 and against.mean < -_MATTERS):
+            verdict = "Its PSNR falls, but no faster than that of the best forecast"
+        beside = f"; against the oracle's change {against.mean:+.2f} dB ({against.low:+.2f} to {against.high:+.2f})"
+    said = (f"PSNR changes by {found.mean:+.2f} dB from predicted frame {_SETTLED + 1} to the last of a clip (95 % "
+            f"interval {found.low:+.2f} to {found.high:+.2f}){beside}")  # fmt: skip
+    return Diagnosis("Does it drift?", f"{verdict}: {said}.", numbers)
 
 
-def _calibration(sampled: Sampled) -> Diagnosis:
+def _fall(curve: Float[Array, " S"]) -> float:
+    """The slope of a clip's PSNR times its frames, the easy ones at its start left out."""
+    rest = curve[min(_SETTLED, len(curve) // 2) :]
+    return slope(rest) * (len(rest) - 1)
+
+
+def _calibration(clips: Sequence[SampledClip]) -> Diagnosis:
     """Where samples are like the truth, the squared error of their mean is (1 + 1/N) times their variance."""
-    samples = sampled.scores["psnr"][0].shape[0]
-    variance = float(np.mean([clip.mean() for clip in sampled.spread])) * (1 + 1 / samples)
-    error = float(np.mean([clip.mean() for clip in sampled.error_of_mean]))
+    samples = clips[0].scores["psnr"].shape[0]
+    spreads = [clip.spread for clip in clips if clip.spread is not None]
+    variance = float(np.mean([spread.variance.mean() for spread in spreads])) * (1 + 1 / samples)
+    error = float(np.mean([spread.error_of_mean.mean() for spread in spreads]))
     ratio = variance / max(error, 1e-12)
     low, high = _CALIBRATED
     verdict = (
@@ -202,7 +180,7 @@ def _calibration(sampled: Sampled) -> Diagnosis:
     )
     return Diagnosis(
         "Does the spread of samples tell the error?",
-        f"{verdict}: by their spread the mean of {samples} samples should err by {variance:.2e} (squared), and errs by "
-        f"{error:.2e}, {ratio:.0%} foreseen.",
+        f"{verdict}: by their spread the mean of {samples} samples should err by {variance:.2e} (squared, per pixel), "
+        f"and errs by {error:.2e}, {ratio:.0%} foreseen.",
         {"foreseen": ratio, "variance": variance, "squared_error": error},
     )

@@ -3,24 +3,23 @@
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from numpy import ndarray as Array
 
-from vidpred.data.datamodule import ClipDataModule, to_batch
+from vidpred.data.datamodule import ClipDataModule
 from vidpred.evaluation.baselines import psnr_of_baselines
-from vidpred.metrics import psnr
-from vidpred.networks import rollout
+from vidpred.evaluation.sampling import sample_clips
+from vidpred.evaluation.scoring import Scorer
+from vidpred.metrics.protocol import Latent, Protocol
 from vidpred.predictor import Predictor
-from vidpred.runfolder import Row, RunFolder
-from vidpred.seeds import clip_generators
+from vidpred.runfolder import Row, RunFolder, short_name
 from vidpred.viz.figures import psnr_figure
 
-_EXACT = 60.0  # dB; above it a prediction is the truth itself, but for rounding
+EXACT = 60.0  # dB; above it a prediction is the truth itself, but for rounding
 
 
 def record_outcome(
-    folder: RunFolder, data: ClipDataModule, *, baselines: bool, best: Predictor | None, z: str, skipped_steps: int
+    folder: RunFolder, data: ClipDataModule, *, baselines: bool, best: Predictor | None, z: Latent, skipped_steps: int
 ) -> dict[str, float]:
     """Score baselines, and the model with the other z, on the validation clips; draw, write ``summary.json``.
 
@@ -39,7 +38,7 @@ def record_outcome(
     arrays = folder.read_arrays("psnr.npz")
     known = int(arrays["context_frames"])
     curves = {"model": arrays["model"]}
-    other = "sample" if z == "mean" else "mean"
+    other: Latent = "sample" if z == "mean" else "mean"
     if best is not None:
         scored = psnr_of_rollouts(best, data, z=other)
         curves[f"model_{other}"] = as_matrix([scored[int(clip)] for clip in arrays["clips"]])
@@ -60,6 +59,7 @@ def record_outcome(
         "status": "finished",
         **scores,
         "z": z,
+        "protocol": validation_protocol(z).fingerprint,
         "baselines": means,
         "way_to_oracle": way_to_oracle(curves),
         "doctor": _verdict(folder),
@@ -75,8 +75,7 @@ def record_outcome(
     return scores | means
 
 
-@torch.no_grad()
-def psnr_of_rollouts(predictor: Predictor, data: ClipDataModule, *, z: str) -> dict[int, Float[Array, " S"]]:
+def psnr_of_rollouts(predictor: Predictor, data: ClipDataModule, *, z: Latent) -> dict[int, Float[Array, " S"]]:
     """PSNR of the model's validation rollouts, by the clip's number, per predicted frame, in dB.
 
     Args:
@@ -84,17 +83,18 @@ def psnr_of_rollouts(predictor: Predictor, data: ClipDataModule, *, z: str) -> d
         data: serves the clips.
         z: "mean" of the prior, or a "sample" of it.
     """
-    known = predictor.context_frames
-    scores: dict[int, Array] = {}
-    for windows in data.eval_sampler("val"):
-        batch = to_batch(data.clips("val").__getitems__(windows))
-        frames, poses = batch.frames.to(predictor.device), batch.poses.to(predictor.device)
-        clips = batch.sequence.tolist()
-        generators = clip_generators(predictor.config["seed"], clips)
-        predicted = rollout(predictor.model, frames[:, :known], poses, z=z, generators=generators)
-        rows = psnr(predicted, frames[:, known:], data_range=1.0).cpu().numpy()
-        scores |= dict(zip(clips, rows, strict=True))
-    return scores
+    scorer = Scorer(validation_protocol(z), metrics=("psnr",))
+    windows = data.eval_sampler("val").windows
+    found = sample_clips(predictor, data, "val", windows, scorer, context_frames=predictor.context_frames,
+                         seed=predictor.config["seed"])  # fmt: skip
+    return {clip.window.sequence: clip.scores["psnr"][0] for clip in found}
+
+
+def validation_protocol(z: Latent) -> Protocol:
+    """What validation in training does, as a protocol: one rollout a clip, mean PSNR of its frames, then of clips."""
+    return Protocol(
+        name="validation", definition=f"one rollout a clip, z {z} of the prior; mean PSNR of frames, then clips", z=z
+    )
 
 
 def as_matrix(rows: Sequence[Float[Array, " _"]]) -> Float[Array, "B S"]:
@@ -107,7 +107,7 @@ def as_matrix(rows: Sequence[Float[Array, " _"]]) -> Float[Array, "B S"]:
 
 def _draw(folder: RunFolder, curves: dict[str, Float[Array, "B S"]], means: dict[str, float], known: int) -> None:
     """The figure of all curves but those that are exact, which would flatten the others."""
-    shown = {name: curve for name, curve in curves.items() if means[name] < _EXACT}
+    shown = {short_name(name): curve for name, curve in curves.items() if means[name] < EXACT}
     psnr_figure(shown, context_frames=known).savefig(folder["psnr.png"])
 
 
@@ -126,7 +126,7 @@ def way_to_oracle(curves: dict[str, Float[Array, "B _"]]) -> dict[str, float] | 
     if not {"model", "copy_context", "oracle"} <= curves.keys():
         return None
     db = mean_scores({name: curves[name] for name in ("copy_context", "model", "oracle")})
-    if db["oracle"] > _EXACT:
+    if db["oracle"] > EXACT:
         return None
     error = {name: float(np.nanmean(10 ** (-curves[name] / 10), axis=1).mean()) for name in db}
     return {

@@ -23,7 +23,7 @@ def mean_squared_error(
         ValueError: if the shapes differ.
     """
     check_shapes(predicted, target)
-    return _average((predicted - target).square(), mask)
+    return average((predicted - target).square(), mask)
 
 
 def mean_absolute_error(
@@ -37,7 +37,7 @@ def mean_absolute_error(
         ValueError: if the shapes differ.
     """
     check_shapes(predicted, target)
-    return _average((predicted - target).abs(), mask)
+    return average((predicted - target).abs(), mask)
 
 
 def moving_pixels(
@@ -55,10 +55,17 @@ def moving_pixels(
     return (target - context[:, None]).abs().amax(dim=2, keepdim=True) > threshold
 
 
-def _average(error: Float[Tensor, "B T C H W"], mask: Bool[Tensor, "B T 1 H W"] | None) -> Float[Tensor, "B T"]:
+def average(values: Float[Tensor, "B T C h w"], mask: Bool[Tensor, "B T 1 H W"] | None = None) -> Float[Tensor, "B T"]:
+    """Mean of every frame over channels and the pixels of a mask.
+
+    Args:
+        values: of pixels; a map that is smaller than the mask lies in its middle, as one of windows inside the frame.
+        mask: pixels that count; None is all. A frame without any has no mean: NaN.
+    """
     if mask is None:
-        return reduce(error, "b t c h w -> b t", "mean")
-    weights = mask.to(error.dtype)
-    return reduce(error * weights, "b t c h w -> b t", "sum") / (
-        reduce(weights, "b t c h w -> b t", "sum") * error.shape[2]
+        return reduce(values, "b t c h w -> b t", "mean")
+    top, left = ((mask.shape[axis] - values.shape[axis]) // 2 for axis in (-2, -1))
+    weights = mask[..., top : top + values.shape[-2], left : left + values.shape[-1]].to(values.dtype)
+    return reduce(values * weights, "b t c h w -> b t", "sum") / (
+        reduce(weights, "b t c h w -> b t", "sum") * values.shape[2]
     )

@@ -8,6 +8,9 @@ from typing import Literal, get_args
 from vidpred.metrics.ssim import Window
 
 Choice = Literal["mean", "best_ssim", "best_each"]
+Latent = Literal["sample", "mean"]
+Mask = Literal["moving", "limbs"]
+SCORING = 2  # counts up when the same settings come to mean other numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,13 +25,16 @@ class Protocol:
         definition: in one sentence, for the reader of a table.
         context_frames: K that rollouts are given; None is the model's own.
         frames: predicted frames that count, from the first on; None is all. Shorter clips are refused.
-        samples: N, rollouts of a clip with fresh z.
+        z: of a rollout: a fresh "sample" of the prior in every frame, or the prior's "mean".
+        samples: N, rollouts of a clip; with z at its mean all are alike, and one is enough.
         choice: what a clip's score is: the "mean" of its samples; that of the sample with the best SSIM ("best_ssim");
             or every metric's own best sample ("best_each"). The last two look at the target, which no forecast can.
         quantize: round predictions to 256 levels first, as pictures are.
         per_channel: PSNR channel by channel, averaged.
         ssim_window: "gaussian" or "uniform", see :func:`vidpred.metrics.ssim.ssim`.
         ssim_range: the range L in SSIM's constants; frames have 1.
+        mask: what "inside" and "outside" are: "moving", pixels where the true frame is no longer the context frame, or
+            "limbs", around the marks of the pose.
 
     Raises:
         ValueError: for an option out of its range.
@@ -38,12 +44,14 @@ class Protocol:
     definition: str
     context_frames: int | None = None
     frames: int | None = None
+    z: Latent = "sample"
     samples: int = 1
     choice: Choice = "mean"
     quantize: bool = False
     per_channel: bool = False
     ssim_window: Window = "gaussian"
     ssim_range: float = 1.0
+    mask: Mask = "moving"
 
     def __post_init__(self) -> None:
         if self.samples < 1 or (self.frames is not None and self.frames < 1):
@@ -52,12 +60,15 @@ class Protocol:
             raise ValueError(f"protocol.context_frames must be >= 1 or null, got {self.context_frames}")
         if self.ssim_range <= 0:
             raise ValueError(f"protocol.ssim_range must be > 0, got {self.ssim_range}")
-        for name, value, choices in (("choice", self.choice, Choice), ("ssim_window", self.ssim_window, Window)):
-            if value not in get_args(choices):
+        for name, choices in (("choice", Choice), ("ssim_window", Window), ("z", Latent), ("mask", Mask)):
+            if (value := getattr(self, name)) not in get_args(choices):
                 raise ValueError(f"protocol.{name} must be one of {list(get_args(choices))}, got {value!r}")
+        if self.z == "mean" and self.samples > 1:
+            raise ValueError(f"protocol.z=mean gives one film a clip: use protocol.samples=1, got {self.samples}")
 
     @property
     def fingerprint(self) -> str:
         """Twelve characters that two protocols share only if they give the same numbers."""
         settings = {key: value for key, value in asdict(self).items() if key not in ("name", "definition")}
+        settings["scoring"] = SCORING
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]

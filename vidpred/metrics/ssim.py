@@ -16,7 +16,8 @@ from vidpred.metrics.psnr import check_shapes
 
 Window = Literal["gaussian", "uniform"]
 MS_SSIM_SIZE = 176  # smallest side that five scales of an 11x11 window fit in
-_GAUSSIAN, _UNIFORM = 11, 7  # pixels
+SSIM_SIZE: dict[Window, int] = {"gaussian": 11, "uniform": 7}  # pixels of the window
+_UNIFORM = SSIM_SIZE["uniform"]
 
 
 def ssim(
@@ -26,7 +27,21 @@ def ssim(
     data_range: float,
     window: Window = "gaussian",
 ) -> Float[Tensor, "B T"]:
-    """SSIM of every frame, averaged over channels and the pixels whose window lies inside the frame.
+    """SSIM of every frame: the mean of its map over channels and the pixels whose window lies inside the frame.
+
+    Args and errors: those of :func:`ssim_map`.
+    """
+    return reduce(ssim_map(predicted, target, data_range=data_range, window=window), "b t c h w -> b t", "mean")
+
+
+def ssim_map(
+    predicted: Float[Tensor, "B T C H W"],
+    target: Float[Tensor, "B T C H W"],
+    *,
+    data_range: float,
+    window: Window = "gaussian",
+) -> Float[Tensor, "B T C h w"]:
+    """SSIM at every pixel whose window lies inside the frame: (h, w) is the middle of (H, W).
 
     With means μ, variances σ² and covariance in a window, L = data_range,
 
@@ -43,7 +58,7 @@ def ssim(
         ValueError: if the shapes differ, ``data_range`` is not positive, or the frame is smaller than the window.
     """
     check_shapes(predicted, target)
-    size = _GAUSSIAN if window == "gaussian" else _UNIFORM
+    size = SSIM_SIZE[window]
     if data_range <= 0 or min(predicted.shape[-2:]) < size:
         raise ValueError(
             f"SSIM needs data_range > 0 and frames of {size}x{size} pixels, got {data_range} and "
@@ -58,9 +73,9 @@ def ssim(
             x, y, data_range=data_range, sigma=1.5, reduction="none", return_full_image=True
         )
         assert isinstance(whole, tuple)
-        edge = _GAUSSIAN // 2  # there the window sees reflections
+        edge = size // 2  # there the window sees reflections
         values = whole[1][..., edge : whole[1].shape[-2] - edge, edge : whole[1].shape[-1] - edge]
-    return reduce(values, "(b t) c h w -> b t", "mean", b=clips)
+    return rearrange(values, "(b t) c h w -> b t c h w", b=clips)
 
 
 def ms_ssim(

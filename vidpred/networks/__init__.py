@@ -5,7 +5,7 @@ from vidpred.networks.lab import LabCVAE
 from vidpred.networks.latent import LearnedPrior, StandardPrior
 from vidpred.networks.rollout import rollout, stream_rollout
 from vidpred.networks.step import Model
-from vidpred.networks.unroll import predict_next, unroll
+from vidpred.networks.unroll import observe, predict_next, unroll
 
 __all__ = [
     "CVAE",
@@ -13,6 +13,7 @@ __all__ = [
     "LearnedPrior",
     "Model",
     "StandardPrior",
+    "observe",
     "predict_next",
     "rollout",
     "stream_rollout",

@@ -72,6 +72,20 @@ def unroll(
 
 
 @torch.no_grad()
+def observe(
+    model: Model,
+    frames: Float[Tensor, "B T C H W"],
+    poses: Float[Tensor, "B T P H W"],
+    *,
+    context_frames: int,
+) -> Gaussian:
+    """The posterior q(z_t | x_t, p_t) of every frame after the context, (B, S, Z, h, w): it sees the targets."""
+    now = slice(context_frames, frames.shape[1])
+    steps = _posteriors(model, frames, model.encode_poses(poses), now, OBSERVED)
+    return Gaussian(*(torch.stack(values, dim=1) for values in zip(*steps, strict=True)))
+
+
+@torch.no_grad()
 def predict_next(
     model: Model,
     frames: Float[Tensor, "B T C H W"],

@@ -5,12 +5,19 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from vidpred.reporting.outcome import MEANING, shorten
-from vidpred.runfolder import RunFolder
+from vidpred.reporting.outcome import shorten
+from vidpred.runfolder import BASELINES, RunFolder
 
 _UNITS = {"psnr": "PSNR dB", "psnr_inside": "inside dB", "psnr_outside": "outside dB", "ssim": "SSIM",
           "ms_ssim": "MS-SSIM", "mse": "MSE", "mae": "MAE", "lpips": "LPIPS"}  # fmt: skip
 _EXACT = 60.0  # dB
+
+
+def print_comparison(folder: RunFolder, console: Console | None = None) -> None:
+    """Print what tells a model from the first of an evaluation, if it is not the first."""
+    console = console or Console(highlight=False, soft_wrap=True)
+    if (folder.path / "comparison.json").is_file():
+        console.print(folder.read_json("comparison.json")["sentence"])
 
 
 def print_evaluation(folder: RunFolder, console: Console | None = None) -> None:
@@ -20,9 +27,11 @@ def print_evaluation(folder: RunFolder, console: Console | None = None) -> None:
     console.print(_table(metrics))
     for line in _notes(metrics):
         console.print(line)
+    if metrics["diagnoses"]:
+        console.print()
     for diagnosis in metrics["diagnoses"]:
         console.print(f"[bold]{diagnosis['question']}[/bold] {diagnosis['sentence']}")
-    console.print(f"written to {shorten(folder.path)}: metrics.json, clips.csv, frames.csv, figures and films")
+    console.print(f"\nwritten to {shorten(folder.path)}: metrics.json, clips.csv, frames.csv, figures and films")
 
 
 def _table(metrics: dict[str, Any]) -> Table:
@@ -51,8 +60,9 @@ def _cell(name: str, value: float) -> str:
 
 def _notes(metrics: dict[str, Any]) -> list[str]:
     skill = metrics["skill"]
-    lines = [", ".join(f"{name}: {MEANING[name]}" for name in metrics["baselines"] if name in MEANING) + "."]
-    known = {name: found for name, found in metrics["scores"].items() if found["low"] is not None}
+    lines = [", ".join(f"{name}: {BASELINES[name]}" for name in metrics["baselines"] if name in BASELINES) + "."]
+    known = {name: metrics["scores"][name] for name in _UNITS
+             if name in metrics["scores"] and metrics["scores"][name]["low"] is not None}  # fmt: skip
     if known:
         spans = [
             f"{_UNITS[name]} {_cell(name, one['low'])} to {_cell(name, one['high'])}" for name, one in known.items()
@@ -71,7 +81,7 @@ def _notes(metrics: dict[str, Any]) -> list[str]:
             + ", ".join(f"{name} {frame}" for name, frame in lost.items())
             + "."
         )
-    curve = metrics["best_of_k"]
+    curve = metrics["best_of_k"]["psnr"]
     if len(curve) > 1:
         lines.append(f"PSNR of the best of {len(curve)} samples: {curve[-1]:.2f} dB, of one: {curve[0]:.2f} dB.")
     if metrics["protocol"]["choice"] != "mean":
@@ -83,4 +93,4 @@ def _notes(metrics: dict[str, Any]) -> list[str]:
     if metrics["broken_frames"]:
         lines.append(f"{metrics['broken_frames']} predicted frames held values that are not finite; they count as the "
                      f"worst there are.")  # fmt: skip
-    return lines + [f"Left out: {reason}" for reason in metrics["left_out"]]
+    return [*lines, *metrics["left_out"]]

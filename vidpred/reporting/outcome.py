@@ -7,15 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from vidpred.runfolder import RunFolder
-
-MEANING = {
-    "copy_context": "copy the context frame",
-    "nearest_pose": "training frame with the nearest pose",
-    "mean_frame": "mean training frame",
-    "copy_previous": "copy the last true frame (sees more than the model)",
-    "oracle": "mean of drawings with fresh random factors",
-}
+from vidpred.runfolder import BASELINES, RunFolder
 
 Z = {"mean": "z at the prior's mean", "sample": "one draw of z from the prior"}
 
@@ -62,7 +54,7 @@ def scores_table(title: str, scores: dict[str, float]) -> Table:
     table.add_column("prediction")
     table.add_column("dB", justify="right")
     for name, score in sorted(scores.items(), key=lambda item: -item[1]):
-        label = f"{name}: {MEANING[name]}" if name in MEANING else name
+        label = f"{name}: {BASELINES[name]}" if name in BASELINES else name
         value = "exact" if score > 60 else f"{score:.2f}"
         table.add_row(label, value, style="bold green" if name.startswith("model:") else "")
     return table

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import os
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib import resources
@@ -112,18 +113,19 @@ class DancersSource:
         return open_store(self._path(split))
 
     def oracles(self, split: Split, clips: list[tuple[int, int]]) -> list[Float[Array, "T 3 H W"]]:
-        """``Dancers.oracle`` for several (sequence, frames), drawn by all workers and kept in the cache."""
-        key = hashlib.sha256(json.dumps([clips, self.futures]).encode()).hexdigest()[:12]
-        file = self._path(split) / f"oracle-{key}.npz"
-        if file.is_file():
-            with np.load(file, allow_pickle=False) as arrays:
-                return [arrays[str(number)].astype(np.float32) for number in range(len(clips))]
-        jobs = [(self.dancers, split, sequence, frames, self.futures) for sequence, frames in clips]
-        drawn = list(map_processes(draw_oracle, jobs, title="Drawing the oracle", workers=self.workers))
-        # float16 errs by less than 0.0003 in [0, 1], 70 dB
-        kept = {str(number): film.astype(np.float16) for number, film in enumerate(drawn)}
-        np.savez(file, allow_pickle=False, **kept)
-        return drawn
+        """``Dancers.oracle`` for several (sequence, frames), drawn by all workers and kept in the cache.
+
+        Kept, and so given, in float16, which errs by less than 0.0003 in [0, 1]: 70 dB.
+        """
+        files = [self._path(split) / f"oracle-{sequence}-{frames}-{self.futures}.npy" for sequence, frames in clips]
+        missing = {file: clip for file, clip in zip(files, clips, strict=True) if not file.is_file()}
+        jobs = [(self.dancers, split, *clip, self.futures) for clip in missing.values()]
+        drawn = map_processes(draw_oracle, jobs, title="Drawing the oracle", workers=self.workers) if jobs else ()
+        for file, film in zip(missing, drawn, strict=True):
+            temporary = file.with_name(f".{file.stem}-{os.getpid()}.npy")
+            np.save(temporary, film.astype(np.float16), allow_pickle=False)
+            temporary.replace(file)
+        return [np.load(file, allow_pickle=False).astype(np.float32) for file in files]
 
     def _path(self, split: Split) -> Path:
         return Path(self.cache) / f"dancers-{self.fingerprint}" / split

@@ -47,6 +47,28 @@ def interval(values: Float[Array, " B"], *, seed: int = 0) -> Interval:
     return Interval(mean, low, high)
 
 
+def interval_band(scores: Float[Array, "B S"], *, seed: int = 0) -> tuple[Float[Array, " S"], Float[Array, " S"]]:
+    """The 95 % percentile bootstrap interval of the mean over clips, frame by frame, for a figure's band.
+
+    Args:
+        scores: per clip and frame; NaN where a clip has ended.
+        seed: of the draws.
+
+    Returns:
+        Low and high; NaN where fewer than two clips are left.
+    """
+    rng = np.random.default_rng(seed)
+    weights = rng.multinomial(len(scores), np.full(len(scores), 1 / len(scores)), size=DRAWS).astype(float)
+    there = np.isfinite(scores)
+    total, count = weights @ np.where(there, scores, 0), weights @ there
+    means = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    means[:, there.sum(axis=0) < 2] = np.nan
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of frames that too few clips have
+        low, high = np.nanquantile(means, [0.025, 0.975], axis=0)
+    return low, high
+
+
 def best_of_k(scores: Float[Array, "B N"]) -> Float[Array, " N"]:
     """The expected best of k samples for k = 1 … N, averaged over clips; larger is better.
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidpred.evaluation.statistics import best_of_k, interval, slope
+from vidpred.statistics import best_of_k, interval, slope
 
 
 def test_intervals_cover_the_mean_as_often_as_they_say():
