@@ -31,3 +31,9 @@ def test_other_sizes_are_refused(predictor):
         predictor.rollout(torch.rand(3, 8, 8), good)
     with pytest.raises(ValueError, match="pose maps of 3x16x24, got 1x16x24"):
         predictor.rollout(good[0], good[:, :1])
+
+
+def test_floats_that_are_bytes_are_refused(predictor):
+    pixels = torch.randint(256, (6, 3, SHAPE.height, SHAPE.width)).float()
+    with pytest.raises(ValueError, match=r"float frames lie in \[0, 1\].*divide bytes by 255"):
+        predictor.rollout(pixels[0], pixels / 255)

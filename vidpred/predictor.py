@@ -55,6 +55,9 @@ class Predictor:
         if tuple(poses.shape[1:]) != (shape.pose_channels, shape.height, shape.width):
             raise ValueError(f"the model takes pose maps of {shape.pose_channels}x{shape.height}x{shape.width}, got "
                              f"{'x'.join(str(side) for side in poses.shape[1:])}")  # fmt: skip
+        if frames.is_floating_point() and not (frames.min() >= 0 and frames.max() <= 1):
+            raise ValueError(f"float frames lie in [0, 1], got {float(frames.min()):.4g} to {float(frames.max()):.4g}: "
+                             f"divide bytes by 255")  # fmt: skip
         context = _to_float(frames).to(self.device)[None]
         generators = [torch.Generator().manual_seed(seed)]
         film = rollout(self.model, context, _to_float(poses).to(self.device)[None], z=z, generators=generators)

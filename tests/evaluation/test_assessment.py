@@ -4,12 +4,11 @@ import math
 
 import numpy as np
 import pytest
-from fakes import Broken, Cheat, Fake, assess
+from fakes import Cheat, Fake, assess
 
 from vidpred.evaluation.assessment import choose, spread
 from vidpred.evaluation.comparison import compare
 from vidpred.evaluation.guards import EvaluationError, check_split
-from vidpred.metrics.protocol import Protocol
 
 
 def test_a_model_that_copies_has_no_skill_and_loses_to_nobody_it_is(data):
@@ -115,11 +114,3 @@ def test_splits_that_flatter_are_refused(data):
 def test_data_of_another_shape_is_refused(data):
     with pytest.raises(EvaluationError, match="built for"):
         assess(Fake(data.shape._replace(height=32)), data)
-
-
-def test_lab_on_a_hand_made_clip(data):
-    """Rounded predictions, mean of the frames' PSNR: a broken model's frames count as the worst there are."""
-    found = assess(Broken(data.shape), data, quantize=True, frames=5)
-    mean = np.mean([curve.mean() for curve in found.curves["psnr"]])
-    assert found.mean_psnr == pytest.approx(mean)
-    assert found.protocol == Protocol(name="test", definition="of a test", quantize=True, frames=5)

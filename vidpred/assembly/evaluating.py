@@ -25,7 +25,7 @@ from vidpred.evaluation.diagnoses import Diagnosis, diagnose_conditions, diagnos
 from vidpred.evaluation.films import record_films
 from vidpred.evaluation.guards import EvaluationError, check_shape, check_split, choose_windows
 from vidpred.evaluation.pose_following import Follower
-from vidpred.evaluation.records import record
+from vidpred.evaluation.records import clear, record
 from vidpred.evaluation.scoring import Scorer
 from vidpred.pose.fitted import FittedEstimator
 from vidpred.predictor import Predictor
@@ -115,7 +115,8 @@ def _evaluate(
     check_shape(predictor, data)
     known = scorer.protocol.context_frames or predictor.context_frames
     windows = choose_windows(data, cfg.split, context_frames=known, frames=scorer.protocol.frames)
-    folder.write("metrics.json", "{}")  # what cannot be written shall fail before the work
+    if processes.is_first:
+        clear(folder)
     missing = [*left_out, *scorer.missing(*data.shape[-2:]).values()]
     follower = _build_follower(cfg, data, predictor, missing, processes) if cfg.diagnoses else None
     findings = _measure(cfg, predictor, data, windows, scorer, follower, known, processes)

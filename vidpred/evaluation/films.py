@@ -16,13 +16,14 @@ from vidpred.seeds import clip_generators
 from vidpred.viz.films import encode_gif, save_png, side_by_side, strip, to_pixels
 
 _SCALE = 3  # of films
+FILMS = tuple(f"{clip}.{kind}" for clip in ("best", "median", "worst") for kind in ("gif", "png"))
 _GAIN = 4  # on errors: a quarter of the range is white
 
 
 def record_films(
     folder: RunFolder, assessment: Assessment, predictor: Predictor, data: ClipDataModule, split: Split, *, seed: int
 ) -> None:
-    """Write ``best``, ``median`` and ``worst``, ``.gif`` and ``.png``, by PSNR: truth, pose, prediction, error.
+    """Write ``FILMS``: the best, the median and the worst clip by PSNR; truth, pose, prediction and error.
 
     What is shown is sample 0 of a clip.
     """

@@ -44,6 +44,7 @@ from numpy import ndarray as Array
 from vidpred.evaluation.assessment import Assessment
 from vidpred.evaluation.conditions import POSE_CHANGES, ExaminedClip
 from vidpred.evaluation.diagnoses import Diagnosis
+from vidpred.evaluation.films import FILMS
 from vidpred.evaluation.outcome import EXACT, as_matrix
 from vidpred.runfolder import RunFolder, short_name
 from vidpred.viz.evaluation import clips_figure, conditions_figure, error_figure, horizon_figure, samples_figure
@@ -55,6 +56,21 @@ _CONDITIONS = {  # of conditions.png, by question: the rollouts and their names 
           "z posterior": "posterior (sees target)", "z shuffled": "posterior, shuffled"},
     "exposure": {"forced": "true frame before each", "z mean": "own frames"},
 }  # fmt: skip
+
+
+FILES = ("metrics.json", "comparison.json", "clips.csv", "frames.csv", "psnr.npz", "conditions.npz", "psnr.png",
+         "horizon.png", "psnr_by_clip.png", "error.png", "samples.png", "conditions.png", *FILMS)  # fmt: skip
+
+
+def clear(folder: RunFolder) -> None:
+    """Remove what an earlier evaluation wrote: this one may write less.
+
+    Raises:
+        OSError: if the folder cannot be written to, before anything was computed.
+    """
+    folder.write("metrics.json", "")
+    for name in FILES:
+        (folder.path / name).unlink(missing_ok=True)
 
 
 def record(

@@ -1,5 +1,7 @@
 """What an evaluation found, in the terminal."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -11,6 +13,32 @@ from vidpred.runfolder import BASELINES, RunFolder
 _UNITS = {"psnr": "PSNR dB", "psnr_inside": "inside dB", "psnr_outside": "outside dB", "ssim": "SSIM",
           "ms_ssim": "MS-SSIM", "mse": "MSE", "mae": "MAE", "lpips": "LPIPS"}  # fmt: skip
 _EXACT = 60.0  # dB
+
+
+def print_ranking(folders: Sequence[RunFolder], console: Console | None = None) -> None:
+    """Print several checkpoints by PSNR, and what tells each from the first that was scored."""
+    console = console or Console(highlight=False, soft_wrap=True)
+    table = Table(title="PSNR dB of all checkpoints", caption="95 % intervals over clips; differences are clip by clip")
+    for name in ("checkpoint", "PSNR", "interval", "less the first", "interval"):
+        table.add_column(name, justify="left" if name == "checkpoint" else "right", no_wrap=True)
+    rows = []
+    for folder in folders:
+        metrics = folder.read_json("metrics.json")
+        one, other = metrics["scores"]["psnr"], ("", "")
+        if (folder.path / "comparison.json").is_file():
+            difference = folder.read_json("comparison.json")["differences"]["psnr"]
+            other = (f"{difference['mean']:+.2f}", _span(difference, "+.2f"))
+        rows.append(
+            (one["mean"], (shorten(Path(metrics["checkpoint"])), f"{one['mean']:.2f}", _span(one, ".2f"), *other))
+        )
+    for _, cells in sorted(rows, key=lambda row: -row[0]):
+        table.add_row(*cells)
+    console.print(table)
+
+
+def _span(found: dict[str, Any], form: str) -> str:
+    """Low and high of an interval; one clip has none."""
+    return "" if found["low"] is None else f"{found['low']:{form}} to {found['high']:{form}}"
 
 
 def print_comparison(folder: RunFolder, console: Console | None = None) -> None:
