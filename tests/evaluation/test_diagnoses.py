@@ -112,6 +112,8 @@ def test_drift_is_the_slope_after_the_first_frames():
     (alone,) = diagnose_samples([sampled(falling)] * 4, {"oracle": [steady] * 4})
     assert alone.sentence.startswith("It drifts")
     assert alone.numbers["against_oracle_db"] == pytest.approx(-3.0)
+    (single,) = diagnose_samples([sampled(falling)], {})  # one clip has no interval
+    assert single.sentence == "It drifts: PSNR changes by -3.00 dB from predicted frame 6 to the last of a clip."
     (short,) = diagnose_samples([sampled(np.array([30.0, 20.0, 20.0, 20.0]))] * 4, {})
     assert short.numbers["db"] == pytest.approx(0.0)
 

@@ -39,6 +39,8 @@ def test_noise_of_a_known_size_has_its_psnr(grey):
     assert clip.spread.error_of_mean.mean() == pytest.approx(SIGMA**2 / 400, rel=0.05)
     assert clip.error_image.mean() == pytest.approx(SIGMA**2, rel=0.01)
     assert clip.spread.reliability[:, 0].sum() == 11 * 3 * 16 * 24
+    (pair,) = sample(Fake(grey.shape, gain=SIGMA), grey, [Window(0, 0, 12)], samples=2)
+    assert pair.spread.variance.mean() == pytest.approx(SIGMA**2, rel=0.06)  # without bias, also of two samples
 
 
 def test_what_is_not_finite_is_the_worst_and_never_dropped(data, source):

@@ -10,8 +10,8 @@ from vidpred.pose.fitted import FittedEstimator, HeatmapNetwork, locate
 SIZE = (24, 32)
 
 
-def discs(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Frames with a red and a green disc, and their centres; every eighth frame lacks the green one."""
+def discs(count: int, seed: int, *, missing: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """Frames with a red and a green disc, and their centres; every eighth frame lacks the green one if some do."""
     rng = np.random.default_rng(seed)
     places = rng.uniform([4, 4], [SIZE[1] - 5, SIZE[0] - 5], (count, 2, 2)).astype(np.float32)
     y, x = np.mgrid[: SIZE[0], : SIZE[1]]
@@ -20,7 +20,8 @@ def discs(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         for channel, (left, top) in enumerate(pair):
             frame[channel][(x - left) ** 2 + (y - top) ** 2 <= 6] = 255
     places = np.concatenate([places, np.ones((count, 2, 1), np.float32)], axis=2)
-    frames[::8, 1], places[::8, 1, 2] = 30, 0
+    if missing:
+        frames[::8, 1], places[::8, 1, 2] = 30, 0
     return frames, places
 
 
@@ -52,6 +53,17 @@ def test_it_finds_what_it_was_shown_and_knows_it_from_the_cache(fitted, tmp_path
     np.testing.assert_array_equal(again.estimate(list(frames.transpose(0, 2, 3, 1))), found)
     with pytest.raises(TypeError):
         fit(FittedEstimator(steps=120), *discs(256, 0), fingerprint="of other frames")
+
+
+def test_it_knows_what_is_blurred_away_although_it_was_never_shown_a_frame_without(fitted):
+    fit(fitted, *discs(256, 0, missing=False))
+    frames, _ = discs(40, 1, missing=False)
+    whole = fitted.estimate(list(frames.transpose(0, 2, 3, 1)))
+    frames[:, 1] = 30
+    without = fitted.estimate(list(frames.transpose(0, 2, 3, 1)))
+    assert np.isfinite(whole[:, 1, 0]).mean() > 0.8
+    assert np.isfinite(without[:, 1, 0]).mean() < 0.3
+    assert np.isfinite(without[:, 0, 0]).mean() > 0.8  # the red one is still there
 
 
 def test_it_refuses_to_guess(fitted):

@@ -204,7 +204,10 @@ def _progress(windows: Sequence[Window], rollouts: int, known: int, *, shown: bo
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     terminal = sys.stderr.isatty()
     if shown and not terminal:
-        print(f"{len(windows)} clips, {rollouts} rollouts of each: {total} frames to predict", file=sys.stderr)
+        print(
+            f"{len(windows)} clip{'s' * (len(windows) > 1)}, {rollouts} rollouts of each: {total} frames to predict",
+            file=sys.stderr,
+        )
     with Progress(*columns, transient=True, disable=not (shown and terminal)) as progress:
         task = progress.add_task("predicted frames", total=total)
         yield lambda frames: progress.advance(task, frames)

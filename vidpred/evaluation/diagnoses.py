@@ -88,6 +88,15 @@ def _sure(found: Interval) -> bool:
     return found.mean > _MATTERS and not found.low <= 0
 
 
+def _negative(found: Interval) -> Interval:
+    return Interval(-found.mean, -found.high, -found.low)
+
+
+def _span(found: Interval) -> str:
+    """The interval in words; one clip has none."""
+    return "" if np.isnan(found.low) else f" (95 % interval {found.low:+.2f} to {found.high:+.2f})"
+
+
 def _pose_use(differences: _Differences) -> Diagnosis:
     costs = {name: differences("normal", f"pose {name}") for name in POSE_CHANGES}
     told = (f"with the poses of other moments it loses {costs['shuffled'].mean:.2f} dB, with the first pose for all "
@@ -147,17 +156,17 @@ def _drift(clips: Sequence[SampledClip], baselines: Mapping[str, Sequence[Float[
     changes = np.array([_fall(clip.scores["psnr"].mean(axis=0)) for clip in clips])
     found = interval(changes, seed=seed)
     numbers = {"db": found.mean, "low": found.low, "high": found.high}
-    falls = found.high < 0 and found.mean < -_MATTERS
+    falls = _sure(_negative(found))
     verdict = "It drifts" if falls else "It does not drift, as far as these clips tell"
     beside = ""
     if "oracle" in baselines:
         against = interval(changes - np.array([_fall(curve) for curve in baselines["oracle"]]), seed=seed)
         numbers |= _named(against_oracle=against)
-        if falls and not (against.high < 0 and against.mean < -_MATTERS):
+        if falls and not _sure(_negative(against)):
             verdict = "Its PSNR falls, but no faster than that of the best forecast"
-        beside = f"; against the oracle's change {against.mean:+.2f} dB ({against.low:+.2f} to {against.high:+.2f})"
-    said = (f"PSNR changes by {found.mean:+.2f} dB from predicted frame {_SETTLED + 1} to the last of a clip (95 % "
-            f"interval {found.low:+.2f} to {found.high:+.2f}){beside}")  # fmt: skip
+        beside = f"; against the oracle's change {against.mean:+.2f} dB{_span(against)}"
+    said = (f"PSNR changes by {found.mean:+.2f} dB from predicted frame {_SETTLED + 1} to the last of a clip"
+            f"{_span(found)}{beside}")  # fmt: skip
     return Diagnosis("Does it drift?", f"{verdict}: {said}.", numbers)
 
 

@@ -67,7 +67,7 @@ def _table(metrics: dict[str, Any]) -> Table:
     names = [name for name in _UNITS if name in metrics["scores"]]
     protocol = metrics["protocol"]
     table = Table(
-        title=f"{metrics['clips']} {metrics['split']} clips, {metrics['frames']} predicted frames",
+        title=f"{metrics['clips']} {metrics['split']} clip{'s' * (metrics['clips'] > 1)}, {metrics['frames']} predicted frames",
         caption=f"protocol {protocol['name']} {protocol['fingerprint']}: {protocol['definition']}",
     )
     table.add_column("prediction", no_wrap=True)
