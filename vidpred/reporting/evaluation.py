@@ -66,8 +66,9 @@ def _table(metrics: dict[str, Any]) -> Table:
     """Model and baselines by metric, best first."""
     names = [name for name in _UNITS if name in metrics["scores"]]
     protocol = metrics["protocol"]
+    clips = f"{metrics['clips']} {metrics['split']} clip{'s' * (metrics['clips'] > 1)}"
     table = Table(
-        title=f"{metrics['clips']} {metrics['split']} clip{'s' * (metrics['clips'] > 1)}, {metrics['frames']} predicted frames",
+        title=f"{clips}, {metrics['frames']} predicted frames",
         caption=f"protocol {protocol['name']} {protocol['fingerprint']}: {protocol['definition']}",
     )
     table.add_column("prediction", no_wrap=True)
