@@ -63,6 +63,7 @@ def test_a_run_leaves_its_folder_and_says_where_and_what_next(trained):
     assert re.search(r"epoch 2/2: .*loss .*rec .*KL .*beta .*forcing .*PSNR .*left", said)
     for word in (
         "copy the context frame",
+        "protocol validation ",
         "nearest pose",
         "oracle",
         "model: best epoch, z at the prior's mean",

@@ -10,6 +10,7 @@ from vidpred.reporting.outcome import print_outcome
 from vidpred.runfolder import RunFolder, RunFolderError
 
 SUMMARY = {
+    "protocol": "0123456789ab",
     "status": "finished", "z": "mean", "psnr_best": 22.0, "psnr_sample": 21.0, "psnr_last": 21.5,
     "epochs": 2, "steps": 8, "seconds": 90.0,
     "way_to_oracle": {"db": 0.5, "squared_error": 0.7}, "overlap_allowed": False,

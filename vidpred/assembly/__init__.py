@@ -1,5 +1,6 @@
 """From a configuration to objects: the only room that instantiates what YAML files name."""
 
+from vidpred.assembly.animating import default_film, set_stage
 from vidpred.assembly.building import build, to_plain
 from vidpred.assembly.evaluating import Evaluation, evaluate_checkpoints, find_checkpoints
 from vidpred.assembly.parts import build_data, build_model, build_preparation
@@ -20,10 +21,12 @@ __all__ = [
     "prepare_plan",
     "compose",
     "data_of",
+    "default_film",
     "Evaluation",
     "evaluate_checkpoints",
     "find_checkpoints",
     "join_processes",
     "load_predictor",
+    "set_stage",
     "to_plain",
 ]

@@ -1,15 +1,12 @@
 """Evaluations, from their configuration."""
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from glob import glob
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 from omegaconf import DictConfig
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from vidpred.assembly.building import build
 from vidpred.assembly.processes import Processes
@@ -29,6 +26,7 @@ from vidpred.evaluation.records import clear, record
 from vidpred.evaluation.scoring import Scorer
 from vidpred.pose.fitted import FittedEstimator
 from vidpred.predictor import Predictor
+from vidpred.reporting.progress import count_frames
 from vidpred.runfolder import RunFolder, home_of
 
 
@@ -147,7 +145,9 @@ def _measure(
     examined: list[ExaminedClip] = []
     charts: list[Chart] = []
     rollouts = scorer.protocol.samples + (len(CONDITIONS) if cfg.diagnoses else 0)
-    with _progress(mine, rollouts, known, shown=processes.is_first) as advance:
+    total = rollouts * sum(window.length - known for window in mine)
+    note = f"{len(mine)} clip{'s' * (len(mine) > 1)}, {rollouts} rollouts of each: {total} frames to predict"
+    with count_frames(total, shown=processes.is_first, note=note) as advance:
         if mine:
             assessed = assess_clips(predictor, data, cfg.split, mine, scorer, context_frames=known, seed=cfg.seed,
                                     advance=advance)  # fmt: skip
@@ -195,19 +195,3 @@ def _build_follower(
                               device=predictor.device)  # fmt: skip
             processes.gather(None)
     return Follower(estimator, data)
-
-
-@contextmanager
-def _progress(windows: Sequence[Window], rollouts: int, known: int, *, shown: bool) -> Iterator[Callable[[int], None]]:
-    """A bar of predicted frames in a terminal; elsewhere one line on standard error."""
-    total = rollouts * sum(window.length - known for window in windows)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    terminal = sys.stderr.isatty()
-    if shown and not terminal:
-        print(
-            f"{len(windows)} clip{'s' * (len(windows) > 1)}, {rollouts} rollouts of each: {total} frames to predict",
-            file=sys.stderr,
-        )
-    with Progress(*columns, transient=True, disable=not (shown and terminal)) as progress:
-        task = progress.add_task("predicted frames", total=total)
-        yield lambda frames: progress.advance(task, frames)

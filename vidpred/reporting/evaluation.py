@@ -18,7 +18,9 @@ _EXACT = 60.0  # dB
 def print_ranking(folders: Sequence[RunFolder], console: Console | None = None) -> None:
     """Print several checkpoints by PSNR, and what tells each from the first that was scored."""
     console = console or Console(highlight=False, soft_wrap=True)
-    table = Table(title="PSNR dB of all checkpoints", caption="95 % intervals over clips; differences are clip by clip")
+    protocol = folders[0].read_json("metrics.json")["protocol"]
+    table = Table(title="PSNR dB of all checkpoints", caption=f"protocol {protocol['name']} {protocol['fingerprint']}; "
+                  "95 % intervals over clips, differences clip by clip")  # fmt: skip
     for name in ("checkpoint", "PSNR", "interval", "less the first", "interval"):
         table.add_column(name, justify="left" if name == "checkpoint" else "right", no_wrap=True)
     rows = []

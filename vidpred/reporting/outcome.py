@@ -18,7 +18,9 @@ def print_outcome(folder: RunFolder, console: Console | None = None) -> None:
     summary = folder.read_json("summary.json")
     scores = {f"model: best epoch, {Z[summary['z']]}": summary["psnr_best"], **summary["baselines"]}
     scores |= {f"the same, {Z[z]}": summary[f"psnr_{z}"] for z in Z if f"psnr_{z}" in summary}
-    console.print(scores_table("Validation rollouts: mean PSNR per frame", scores))
+    table = scores_table("Validation rollouts: mean PSNR per frame", scores)
+    table.caption = f"protocol validation {summary['protocol']}: one rollout a clip, mean over frames, then clips"
+    console.print(table)
     for line in [*_verdict(summary["psnr_best"], summary), *_costs(summary)]:
         console.print(line)
     place = shorten(folder.path)

@@ -19,6 +19,7 @@ from vidpred.networks import Model, rollout, unroll
 from vidpred.networks.unroll import Gradient, check_gradient
 from vidpred.objectives import Controller, Objective
 from vidpred.objectives.terms import mean_squared_error
+from vidpred.pose.skeletons import skeleton_to_dict
 from vidpred.schedules.teacher_forcing import Adaptive, mix
 from vidpred.schedules.teacher_forcing import Schedule as TeacherForcing
 from vidpred.seeds import Stream, clip_generators, mix_seed
@@ -224,6 +225,7 @@ class VideoPrediction(LightningModule):
             "version": __version__,
             "shape": list(self.model.shape),
             "config": self.config,
+            "skeleton": None if (skeleton := self.data.source.content.skeleton) is None else skeleton_to_dict(skeleton),
         }
 
     @property

@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from einops import rearrange
@@ -11,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 Rows = dict[str, UInt8[Array, "T H W 3"]]
+Upscale = Literal["nearest", "bicubic"]
 _MARGIN = 2
 _INK, _PAPER = (30, 30, 34), (250, 250, 248)
 
@@ -34,17 +36,33 @@ def strip(rows: Rows, *, columns: int = 10, scale: int = 1) -> UInt8[Array, "h w
     return _label(tiles, scale, captions=[f"{moment}" for moment in moments])
 
 
-def side_by_side(rows: Rows, *, scale: int = 1) -> UInt8[Array, "T h w 3"]:
-    """A film of several films next to each other, their names above."""
-    frames = min(len(film) for film in rows.values())
-    height, width = next(iter(rows.values())).shape[1:3]
-    names = _header(list(rows), width * scale)
-    out = np.full((frames, names.shape[0] + height * scale, len(rows) * width * scale + (len(rows) - 1) * _MARGIN, 3),
-                  _PAPER, dtype=np.uint8)  # fmt: skip
-    out[:, : names.shape[0]] = names
-    for column, film in enumerate(rows.values()):
-        left = column * (width * scale + _MARGIN)
-        out[:, names.shape[0] :, left : left + width * scale] = _enlarge(film[:frames], scale)
+def side_by_side(
+    rows: Rows, *, scale: int = 1, per_row: int | None = None, upscale: Upscale = "nearest"
+) -> UInt8[Array, "T h w 3"]:
+    """A film of several films next to each other, their names above; a single one stands alone, without its name.
+
+    Args:
+        rows: the films, by name.
+        scale: how many times they are enlarged.
+        per_row: films next to each other before the next row begins; None puts all in one.
+        upscale: "nearest" shows pixels as they are, "bicubic" softens them.
+    """
+    films = {name: _enlarge(film, scale, upscale) for name, film in rows.items()}
+    if len(films) == 1:
+        return next(iter(films.values()))
+    frames = min(len(film) for film in films.values())
+    height, width = next(iter(films.values())).shape[1:3]
+    columns = min(per_row or len(films), len(films))
+    lines = [list(films)[first : first + columns] for first in range(0, len(films), columns)]
+    head = _header(lines[0], width, columns=columns).shape[0]
+    shape = (frames, len(lines) * (head + height), columns * (width + _MARGIN) - _MARGIN, 3)
+    out = np.full(shape, _PAPER, dtype=np.uint8)
+    for number, names in enumerate(lines):
+        top = number * (head + height)
+        out[:, top : top + head] = _header(names, width, columns=columns)
+        for column, name in enumerate(names):
+            left = column * (width + _MARGIN)
+            out[:, top + head : top + head + height, left : left + width] = films[name][:frames]
     return out
 
 
@@ -66,16 +84,19 @@ def save_png(picture: UInt8[Array, "H W 3"], path: Path) -> None:
     Image.fromarray(picture).save(path)
 
 
-def _enlarge(film: UInt8[Array, "T H W 3"], scale: int) -> UInt8[Array, "T h w 3"]:
-    return film.repeat(scale, axis=1).repeat(scale, axis=2)
+def _enlarge(film: UInt8[Array, "T H W 3"], scale: int, upscale: Upscale = "nearest") -> UInt8[Array, "T h w 3"]:
+    if scale == 1 or upscale == "nearest":
+        return film.repeat(scale, axis=1).repeat(scale, axis=2)
+    size = (film.shape[2] * scale, film.shape[1] * scale)
+    return np.stack([np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BICUBIC)) for frame in film])
 
 
-def _header(names: list[str], width: int) -> UInt8[Array, "h w 3"]:
+def _header(names: list[str], width: int, *, columns: int) -> UInt8[Array, "h w 3"]:
     """Names in columns of a width, on paper."""
     size = max(9, min(14, width // 8))
     font = ImageFont.load_default(size)
     height = size + 6
-    image = Image.new("RGB", (len(names) * width + (len(names) - 1) * _MARGIN, height), _PAPER)
+    image = Image.new("RGB", (columns * (width + _MARGIN) - _MARGIN, height), _PAPER)
     draw = ImageDraw.Draw(image)
     for column, name in enumerate(names):
         draw.text((column * (width + _MARGIN) + width // 2, height // 2), name, _INK, font=font, anchor="mm")

@@ -1,0 +1,148 @@
+"""Films, from their configuration: who is in the picture, and who drives."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray as Array
+from omegaconf import DictConfig
+
+from vidpred.animation.driving import (
+    Driving,
+    DrivingError,
+    Edits,
+    estimate_driving,
+    estimate_person,
+    find_kind,
+    read_driving,
+)
+from vidpred.animation.stage import DrawnPoses, Stage, frame_picture
+from vidpred.assembly.building import build, to_plain
+from vidpred.assembly.trained import PoseLook, data_of, pose_look_of
+from vidpred.data.clips import whole_sequence
+from vidpred.data.datamodule import ClipDataModule
+from vidpred.data.pictures import decode, read_folder
+from vidpred.pose.estimator import PoseEstimator
+from vidpred.pose.fitted import FittedEstimator
+from vidpred.pose.fitting import fit_poses
+from vidpred.pose.skeletons import load_skeleton
+from vidpred.predictor import Predictor
+from vidpred.preparation.films import VideoFile
+from vidpred.runfolder import home_of
+
+_FPS = 12.0  # where nobody knows
+
+
+def set_stage(cfg: DictConfig, predictor: Predictor) -> Stage:
+    """The picture and the poses that a configuration asks for.
+
+    Raises:
+        ValueError: if they cannot be had, with the reason.
+    """
+    edits = Edits(**to_plain(cfg)["edit"])
+    if (cfg.image is None) != (cfg.poses is None):
+        raise ValueError("image and poses go together: give both, or neither for a clip of the checkpoint's data")
+    if cfg.image is None:
+        return _stage_clip(cfg, predictor, edits)
+    poses, image = Path(cfg.poses).expanduser(), Path(cfg.image).expanduser()
+    picture = np.ascontiguousarray(decode(image, None)[0].transpose(1, 2, 0))
+    kind = find_kind(poses)
+    if kind == "images":
+        return _stage_images(cfg, predictor, picture, edits.of_images(read_folder(poses, predictor.size)))
+    look = pose_look_of(predictor)
+    estimator = _build_estimator(cfg) if kind == "video" or cfg.fit != "none" else None
+    if kind == "keypoints":
+        own = None if cfg.skeleton is None else load_skeleton(cfg.skeleton)
+        driving = read_driving(poses, look.skeleton, skeleton=own)
+    else:
+        assert estimator is not None
+        driving = estimate_driving(VideoFile(poses), estimator, look.skeleton, fps=cfg.video_fps)
+    driving = driving._replace(keypoints=edits(driving.keypoints, look.skeleton))
+    person = None
+    if cfg.fit != "none":
+        assert estimator is not None
+        person = estimate_person(picture, estimator, look.skeleton, name=cfg.image)
+    return _stage_keypoints(cfg, predictor, look, picture, driving, person)
+
+
+def default_film(ckpt: Path) -> Path:
+    """Where a film goes if nobody says: an MP4 in the run's folder, or a GIF where nothing encodes MP4."""
+    return home_of(ckpt) / f"prediction.{'mp4' if find_spec('av') else 'gif'}"
+
+
+def _stage_images(cfg: DictConfig, predictor: Predictor, picture: Array, maps: Array) -> Stage:
+    """Pose images, of which the first is the picture's."""
+    known = predictor.context_frames
+    frame, _ = frame_picture(picture, predictor.size, crop=cfg.crop, keypoints=None, margin=cfg.margin)
+    poses = torch.from_numpy(np.concatenate([maps[:1].repeat(known - 1, axis=0), maps]))
+    return Stage(_repeat(frame, known), poses[None].to(predictor.device), None, _FPS)
+
+
+def _stage_keypoints(
+    cfg: DictConfig, predictor: Predictor, look: PoseLook, picture: Array, driving: Driving,
+    person: Float[Array, "J 3"] | None,
+) -> Stage:  # fmt: skip
+    """Keypoints in pixels of the picture, or fitted to the person in it, whose own pose then comes first."""
+    known = predictor.context_frames
+    if person is None:
+        poses, context = driving.keypoints[1:], driving.keypoints[:1]
+    else:
+        poses, context = fit_poses(driving.keypoints, person, look.skeleton, fit=cfg.fit), person[None]
+    if not len(poses):
+        raise DrivingError("there is no pose to predict: the sequence holds only that of the picture")
+    every = np.concatenate([context.repeat(known, axis=0), poses])
+    frame, moved = frame_picture(picture, predictor.size, crop=cfg.crop, keypoints=every, margin=cfg.margin)
+    assert moved is not None
+    return Stage(_repeat(frame, known), _draw(predictor, look, moved), None, driving.fps or _FPS)
+
+
+def _stage_clip(cfg: DictConfig, predictor: Predictor, edits: Edits) -> Stage:
+    """A clip of the checkpoint's own data, driven by its own poses or by those of another one."""
+    data = data_of(predictor)
+    known = predictor.context_frames
+    frames, poses = whole_sequence(data.store(cfg.split), data.poses, cfg.clip, step=data.frame_step)
+    if cfg.drive is None and not edits.any:
+        truth = frames[known:] if len(frames) == len(poses) else None
+        return Stage(frames[:known], poses[None].to(predictor.device), truth, data.fps)
+    if data.store(cfg.split).keypoints is None:
+        if cfg.drive is not None:
+            _, other = whole_sequence(data.store(cfg.split), data.poses, cfg.drive, step=data.frame_step)
+            poses = torch.cat([poses[:known], other[known:]])
+        future = torch.from_numpy(edits.of_images(poses[known:].numpy()))
+        return Stage(frames[:known], torch.cat([poses[:known], future])[None].to(predictor.device), None, data.fps)
+    look = pose_look_of(predictor)
+    own = _keypoints(data, cfg.split, cfg.clip)
+    driver = own[known:] if cfg.drive is None else _keypoints(data, cfg.split, cfg.drive)
+    changed = edits(driver, look.skeleton)
+    if cfg.drive is not None:
+        changed = fit_poses(changed, own[known - 1], look.skeleton, fit=cfg.fit)
+    drawn = _draw(predictor, look, np.concatenate([own[:known], changed]))
+    return Stage(frames[:known], drawn, None, data.fps)
+
+
+def _keypoints(data: ClipDataModule, split: str, clip: int) -> Float[Array, "T J 3"]:
+    """All poses of a clip, in pixels of the model's frames."""
+    store = data.store(split)  # type: ignore[arg-type]
+    info = store.info(clip)
+    assert store.keypoints is not None
+    rows = np.array(store.keypoints[info.first : info.first + info.length : data.frame_step], dtype=np.float32)
+    ones = np.ones((*rows.shape[:2], 1), dtype=np.float32)
+    return rows if rows.shape[2] == 3 else np.concatenate([rows, ones], axis=2)
+
+
+def _draw(predictor: Predictor, look: PoseLook, keypoints: Float[Array, "T J 3"]) -> DrawnPoses:
+    return DrawnPoses(keypoints, look.skeleton, look.draw, predictor.model.shape.pose_channels, predictor.size,
+                      predictor.device)  # fmt: skip
+
+
+def _build_estimator(cfg: DictConfig) -> PoseEstimator:
+    estimator: PoseEstimator = build(cfg.pose_estimator)
+    if isinstance(estimator, FittedEstimator):
+        raise ValueError("pose_estimator=fitted knows the joints of its data alone: use blazepose or keypoint_rcnn")
+    return estimator
+
+
+def _repeat(frame: Array, known: int) -> torch.Tensor:
+    return torch.from_numpy(frame)[None].repeat(known, 1, 1, 1)
