@@ -23,14 +23,15 @@ VERBS = {
     "run": "train a model",
     "prepare": "turn videos into data to train on",
     "evaluate": "score a checkpoint on held-out clips",
-    "predict": "roll out a checkpoint and write the film",
+    "predict": "make a film of a picture and somebody's dance",
+    "export": "hand a model on in another format",
     "report": "compare runs in a table",
 }
 # values of these are paths, patterns or lists: they are quoted, so that Hydra's grammar takes them as they are
 PATH_OPTIONS = {"resume", "init_from", "ckpt", "out", "runs", "image", "poses", "data.root", "data.cache"}
 PATH_OPTIONS |= {"data.frames", "data.pose_images", "data.keypoints", "data.skeleton"}
 PATH_OPTIONS |= {"source", "verify", "crop", "pose_estimator.files", "pose_estimator.weights"}
-PATH_OPTIONS |= {"hydra.run.dir", "hydra.sweep.dir"}
+PATH_OPTIONS |= {"skeleton", "score", "submission", "lab.root", "hydra.run.dir", "hydra.sweep.dir"}
 _MULTIRUN = ("-m", "--multirun")
 _PACKAGE = Path(__file__).resolve().parent
 

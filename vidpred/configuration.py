@@ -26,13 +26,19 @@ def compose(*overrides: str, verb: str = "run") -> "DictConfig":
         verb: whose configuration.
     """
     import hydra
+    from hydra.core.global_hydra import GlobalHydra
 
     register_resolvers()
     given = list(overrides)
     if verb == "run" and not any(override.startswith("run_dir=") for override in given):
         given.append(f"run_dir=outputs/{datetime.now():%Y-%m-%d/%H-%M-%S}")
-    with hydra.initialize_config_dir(config_dir=str(find_conf()), version_base="1.3"):
-        return hydra.compose(verb, overrides=given)
+    outer = GlobalHydra.instance().hydra  # of a verb that composes another configuration beside its own
+    GlobalHydra.instance().clear()
+    try:
+        with hydra.initialize_config_dir(config_dir=str(find_conf()), version_base="1.3"):
+            return hydra.compose(verb, overrides=given)
+    finally:
+        GlobalHydra.instance().hydra = outer
 
 
 def list_choices(cfg: "DictConfig") -> dict[str, Any]:

@@ -83,7 +83,9 @@ def test_joints_that_nobody_knows_are_told_with_the_remedy(tmp_path):
 
 def test_a_video_without_the_person_for_a_while_holds_the_pose(tmp_path):
     film = pictures(tmp_path / "film", [0, 10, 0, 0, 40, 0])
-    driving = estimate_driving(film, Sees(), COCO, fps=None)
+    driving = estimate_driving(film, range(6), Sees(), COCO)
+    assert driving.fps == pytest.approx(10.0)
+    assert estimate_driving(film, [0, 2, 4], Sees(), COCO).fps == pytest.approx(5.0)
     assert driving.keypoints[:, 0, 0].tolist() == [10, 10, 20, 30, 40, 40]
     assert (driving.keypoints[..., 2] > 0).all()
 
@@ -91,7 +93,7 @@ def test_a_video_without_the_person_for_a_while_holds_the_pose(tmp_path):
 def test_nobody_in_the_video_or_the_picture_is_an_error(tmp_path):
     film = pictures(tmp_path / "film", [0, 0])
     with pytest.raises(DrivingError, match=r"no person was found in any of 2 frames"):
-        estimate_driving(film, Sees(), COCO, fps=None)
+        estimate_driving(film, [0, 1], Sees(), COCO)
     with pytest.raises(DrivingError, match=r"image=me.png: no person was found in the picture"):
         estimate_person(np.zeros((8, 8, 3), np.uint8), Sees(), COCO, name="me.png")
     person = estimate_person(np.full((8, 8, 3), 7, np.uint8), Sees(), COCO, name="me.png")

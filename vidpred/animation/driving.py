@@ -1,5 +1,6 @@
 """Where the poses of a film come from: pose images, keypoints in files, or a video of somebody else's dance."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -15,7 +16,7 @@ from vidpred.pose.editing import change_speed, interpolate, mirror, reverse, swa
 from vidpred.pose.estimator import PoseEstimator
 from vidpred.pose.keypoints import read_keypoints
 from vidpred.pose.skeletons import SKELETONS, Skeleton
-from vidpred.preparation.films import VIDEOS, Film, VideoFile, choose_frames
+from vidpred.preparation.films import VIDEOS, Film
 
 _MIN_CONFIDENCE = 0.3  # joints below are missing
 Kind = Literal["images", "keypoints", "video"]
@@ -123,25 +124,25 @@ def read_driving(path: Path, wanted: Skeleton, *, skeleton: Skeleton | None) -> 
     return _as_wanted(keypoints, wanted, skeleton or _guess(keypoints.shape[1], wanted, path), None)
 
 
-def estimate_driving(film: Film, estimator: PoseEstimator, wanted: Skeleton, *, fps: float | None) -> Driving:
+def estimate_driving(film: Film, numbers: Sequence[int], estimator: PoseEstimator, wanted: Skeleton) -> Driving:
     """The poses of the person in a video; where nobody is found, the pose stays between those before and after.
 
     Args:
         film: a video, or a folder of pictures.
+        numbers: of the frames that are looked at, ascending and evenly spaced.
         estimator: finds people.
         wanted: the skeleton that is to be driven.
-        fps: frames a second that are looked at; None is all.
 
     Raises:
         DrivingError: if nobody is found at all.
         ValueError: if the film cannot be read.
     """
-    numbers = choose_frames(film.times, fps)
     found = estimator.estimate(film.frames(numbers))
     if not (found[..., 2] >= _MIN_CONFIDENCE).any():
         raise DrivingError(f"{film.path}: no person was found in any of {len(numbers)} frames")
     cleaned = clean(found, min_confidence=_MIN_CONFIDENCE, max_gap=len(found), min_stretch=1).keypoints
-    rate = fps if fps is not None or not isinstance(film, VideoFile) else film.fps
+    times = [film.times[number] for number in numbers]
+    rate = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else None
     return _as_wanted(_hold(cleaned), wanted, _skeleton_of(estimator), rate)
 
 

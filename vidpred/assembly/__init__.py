@@ -3,11 +3,13 @@
 from vidpred.assembly.animating import default_film, set_stage
 from vidpred.assembly.building import build, to_plain
 from vidpred.assembly.evaluating import Evaluation, evaluate_checkpoints, find_checkpoints
+from vidpred.assembly.exporting import export
 from vidpred.assembly.parts import build_data, build_model, build_preparation
 from vidpred.assembly.plan import Plan
 from vidpred.assembly.processes import join_processes
 from vidpred.assembly.run import Run, build_run, prepare_plan
-from vidpred.assembly.trained import data_of, load_predictor
+from vidpred.assembly.submitting import score_files, write_submission
+from vidpred.assembly.trained import LabOptions, data_of, load_predictor, open_checkpoint
 from vidpred.configuration import compose
 
 __all__ = [
@@ -23,10 +25,15 @@ __all__ = [
     "data_of",
     "default_film",
     "Evaluation",
+    "LabOptions",
     "evaluate_checkpoints",
+    "export",
     "find_checkpoints",
     "join_processes",
     "load_predictor",
+    "open_checkpoint",
+    "score_files",
+    "write_submission",
     "set_stage",
     "to_plain",
 ]

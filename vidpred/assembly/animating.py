@@ -29,7 +29,7 @@ from vidpred.pose.fitted import FittedEstimator
 from vidpred.pose.fitting import fit_poses
 from vidpred.pose.skeletons import load_skeleton
 from vidpred.predictor import Predictor
-from vidpred.preparation.films import VideoFile
+from vidpred.preparation.films import VideoFile, choose_frames
 from vidpred.runfolder import home_of
 
 _FPS = 12.0  # where nobody knows
@@ -52,13 +52,15 @@ def set_stage(cfg: DictConfig, predictor: Predictor) -> Stage:
     if kind == "images":
         return _stage_images(cfg, predictor, picture, edits.of_images(read_folder(poses, predictor.size)))
     look = pose_look_of(predictor)
-    estimator = _build_estimator(cfg) if kind == "video" or cfg.fit != "none" else None
     if kind == "keypoints":
         own = None if cfg.skeleton is None else load_skeleton(cfg.skeleton)
         driving = read_driving(poses, look.skeleton, skeleton=own)
+        estimator = _build_estimator(cfg) if cfg.fit != "none" else None
     else:
-        assert estimator is not None
-        driving = estimate_driving(VideoFile(poses), estimator, look.skeleton, fps=cfg.video_fps)
+        film = VideoFile(poses)
+        numbers = choose_frames(film.times, cfg.video_fps)  # of a broken film, before an estimator is fetched
+        estimator = _build_estimator(cfg)
+        driving = estimate_driving(film, numbers, estimator, look.skeleton)
     driving = driving._replace(keypoints=edits(driving.keypoints, look.skeleton))
     person = None
     if cfg.fit != "none":

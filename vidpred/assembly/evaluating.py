@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from vidpred.assembly.building import build
 from vidpred.assembly.processes import Processes
-from vidpred.assembly.trained import data_of, load_predictor
+from vidpred.assembly.trained import LabOptions, data_of, load_predictor
 from vidpred.data.clips import Window
 from vidpred.data.datamodule import ClipDataModule
 from vidpred.data.posing import skeleton_of
@@ -24,6 +24,7 @@ from vidpred.evaluation.guards import EvaluationError, check_shape, check_split,
 from vidpred.evaluation.pose_following import Follower
 from vidpred.evaluation.records import clear, record
 from vidpred.evaluation.scoring import Scorer
+from vidpred.interop.bundle import is_bundle
 from vidpred.pose.fitted import FittedEstimator
 from vidpred.predictor import Predictor
 from vidpred.reporting.progress import count_frames
@@ -56,7 +57,7 @@ def find_checkpoints(pattern: str) -> list[Path]:
     path = Path(pattern).expanduser()
     literal = str(path).replace("[", "[[]")  # brackets are part of a name, * and ? are not
     found = [path] if path.exists() else [Path(match) for match in sorted(glob(literal))]
-    if path.is_dir() and not (path / "checkpoints").is_dir():
+    if path.is_dir() and not (path / "checkpoints").is_dir() and not is_bundle(path):
         found = [file.parent for file in sorted(path.rglob("run.json"))]
     if not found:
         raise EvaluationError(f"ckpt={pattern}: there is no checkpoint and no run")
@@ -107,7 +108,7 @@ def _places(out: str | None, paths: Sequence[Path]) -> list[RunFolder]:
 def _evaluate(
     cfg: DictConfig, path: Path, folder: RunFolder, scorer: Scorer, left_out: Sequence[str], processes: Processes
 ) -> Evaluation:
-    predictor = load_predictor(path, device=cfg.device)
+    predictor = load_predictor(path, device=cfg.device, lab=LabOptions(**cfg.lab))
     data = data_of(predictor)
     check_split(data, cfg.split, allow_selection_split=cfg.allow_selection_split)
     check_shape(predictor, data)

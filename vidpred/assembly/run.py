@@ -12,6 +12,7 @@ from vidpred.assembly.building import build, to_plain
 from vidpred.assembly.devices import check_device, choose_precision
 from vidpred.assembly.parts import build_data, build_model
 from vidpred.assembly.plan import Plan, build_plan
+from vidpred.assembly.trained import open_checkpoint
 from vidpred.data.datamodule import ClipDataModule
 from vidpred.networks.checkpoint import load_weights, read_checkpoint
 from vidpred.predictor import Predictor
@@ -52,7 +53,7 @@ def build_run(cfg: DictConfig) -> Run:
     model = build_model(cfg, data.shape)
     if cfg.init_from is not None:
         assert isinstance(model, torch.nn.Module)
-        load_weights(model, read_checkpoint(Path(cfg.init_from)), name=cfg.init_from)
+        load_weights(model, open_checkpoint(Path(cfg.init_from).expanduser()), name=cfg.init_from)
     data.prepare_data()
     module = VideoPrediction(
         model=model,

@@ -14,7 +14,7 @@ class CheckpointError(ValueError):
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint; nothing in the file is executed.
+    """Read a checkpoint of ours; nothing in the file is executed.
 
     Args:
         path: of the checkpoint, or the folder of a run, whose best checkpoint is taken.
@@ -22,18 +22,35 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: if the file is missing, unreadable, not of vidpred or of a newer format.
     """
+    return check_own(read_file(path), path)
+
+
+def read_file(path: Path) -> Any:
+    """What is in a checkpoint, whoever wrote it; nothing in the file is executed.
+
+    Raises:
+        CheckpointError: if the file is missing or unreadable.
+    """
     file = path / "checkpoints" / "best.ckpt" if path.is_dir() else path
     if not file.is_file():
         raise CheckpointError(f"there is no checkpoint {file}")
     try:
-        checkpoint: Any = torch.load(file, map_location="cpu", weights_only=True)
+        return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"{file} cannot be read as a checkpoint: {reason}") from None
+
+
+def check_own(checkpoint: Any, path: Path) -> dict[str, Any]:
+    """A checkpoint that is ours.
+
+    Raises:
+        CheckpointError: if it is not, or is of a newer format.
+    """
     if not isinstance(checkpoint, dict) or "vidpred" not in checkpoint:
-        raise CheckpointError(f"{file} is not a checkpoint of vidpred")
+        raise CheckpointError(f"{path} is not a checkpoint of vidpred")
     if checkpoint["vidpred"]["format"] > FORMAT:
-        raise CheckpointError(f"{file} was written by vidpred {checkpoint['vidpred']['version']}; this one is older")
+        raise CheckpointError(f"{path} was written by vidpred {checkpoint['vidpred']['version']}; this one is older")
     return checkpoint
 
 

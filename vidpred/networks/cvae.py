@@ -155,7 +155,7 @@ class CVAE(nn.Module):
         """The scene of the last frame, its features, and the looks of all parts, gathered from all K frames."""
         if not self.anchor:
             return None
-        clips = len(frames)
+        clips = frames.shape[0]
         half, _, _ = self.pose_net(rearrange(poses, "b k p h w -> (b k) p h w"))
         logits = rearrange(self._name_parts(half), "(b k) g s h w -> b k g s h w", b=clips)
         features, _, _ = self.scene_net(torch.cat([frames[:, -1], poses[:, -1]], dim=1))
@@ -169,12 +169,12 @@ class CVAE(nn.Module):
         """Features of all poses, and which part is where."""
         half, quarter, eighth = self.pose_net(rearrange(poses, "b t p h w -> (b t) p h w"))
         body = self.body_logits(activate(half))
-        logits = self._name_parts(half) if self.anchor else half.new_empty(len(half), 0, 4, *half.shape[2:])
+        logits = self._name_parts(half) if self.anchor else half.new_empty(half.shape[0], 0, 4, *half.shape[2:])
         features = PoseFeatures(
             half, quarter, eighth, parts=logits.softmax(dim=1).to(logits.dtype), places=locate_parts(logits), body=body,
             observed=self.place_pose(activate(eighth)),
         )  # fmt: skip
-        return PoseFeatures(*(rearrange(level, "(b t) ... -> b t ...", b=len(poses)) for level in features))
+        return PoseFeatures(*(rearrange(level, "(b t) ... -> b t ...", b=poses.shape[0]) for level in features))
 
     def _name_parts(self, half: Float[Tensor, "N D h w"]) -> Float[Tensor, "N G s h w"]:
         """Logits of the parts at every pixel."""
@@ -188,7 +188,7 @@ class CVAE(nn.Module):
 
     def prior(self, previous: Float[Tensor, "N C H W"], pose: PoseFeatures) -> Gaussian:
         """N(0, I), or the learned prior p(z_t | x̂_t-1, p_t)."""
-        zeros = previous.new_zeros(len(previous), *self.latent_shape)
+        zeros = previous.new_zeros(previous.shape[0], *self.latent_shape)
         if not self.prior_net.sees_previous:
             return Gaussian(*self.prior_net(None, zeros))
         mean, logvar = self.prior_net(self._observe(previous, pose), zeros)

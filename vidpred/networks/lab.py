@@ -16,6 +16,7 @@ import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from vidpred.networks.latent import PriorFactory, StandardPrior
 from vidpred.types import FrameShape, Gaussian
@@ -86,6 +87,27 @@ class DepthConvBlock(nn.Module):
         return features
 
 
+class FrameNorm(nn.BatchNorm2d):
+    """A BatchNorm that may take every frame's own statistics.
+
+    Args:
+        features: channels.
+        mode: "running" is BatchNorm's: statistics of the batch in training, running ones in evaluation. "batch" always
+            normalizes a frame by itself, with the mean and the biased variance over its pixels: what BatchNorm in
+            training mode does to a batch of one frame.
+    """
+
+    def __init__(self, features: int, *, mode: str) -> None:
+        super().__init__(features)
+        self.mode = mode
+
+    def forward(self, x: Float[Tensor, "N D H W"]) -> Float[Tensor, "N D H W"]:
+        """Frames of the same shape."""
+        if self.mode == "batch":
+            return functional.instance_norm(x, weight=self.weight, bias=self.bias, eps=self.eps)
+        return super().forward(x)
+
+
 def _halving(inputs: int, widths: tuple[int, ...]) -> list[nn.Module]:
     """Residual and depth-conv blocks in turn, from one width to the next."""
     layers: list[nn.Module] = []
@@ -103,8 +125,10 @@ def _gaussian_layers(inputs: int, z: int) -> nn.Sequential:
 class LabCVAE(nn.Module):
     """The stock conditional VAE: 1.586 M parameters at the stock widths.
 
-    Its pose encoder has a BatchNorm, which sees all B·T poses of a batch at once in training, and its running
-    statistics in a rollout.
+    Its pose encoder has a BatchNorm. With ``bn_mode="running"`` it sees all B·T poses of a batch at once in training,
+    and its running statistics in a rollout. The lab's template often left it in training mode when it tested, on one
+    clip and one frame at a time: every frame then has its own statistics, and running ones do not fit the weights. Such
+    checkpoints need ``bn_mode="batch"``, in which a frame is always normalized by itself.
 
     Args:
         shape: of frames and pose maps; any height and width from 4 pixels on.
@@ -114,9 +138,10 @@ class LabCVAE(nn.Module):
         z_channels: N, channels of z, one map a pixel; a multiple of 4.
         fused_width: D, channels of fused features; a multiple of 8.
         activation: of the output: "none" (the reference), "sigmoid" or "clamp".
+        bn_mode: "running" or "batch", see above.
 
     Raises:
-        ValueError: for widths that do not divide, an unknown activation or a frame that is too small.
+        ValueError: for widths that do not divide, an unknown activation or mode, or a frame that is too small.
     """
 
     parallel = True
@@ -131,6 +156,7 @@ class LabCVAE(nn.Module):
         z_channels: int = 12,
         fused_width: int = 192,
         activation: str = "none",
+        bn_mode: str = "running",
     ) -> None:
         super().__init__()
         sizes = {"frame_width": (frame_width, 8), "pose_width": (pose_width, 2)}
@@ -143,6 +169,8 @@ class LabCVAE(nn.Module):
             raise ValueError(f"frame_width + pose_width + z_channels must be a multiple of 4, got {fused_input}")
         if activation not in _ACTIVATIONS:
             raise ValueError(f"model.activation must be one of {sorted(_ACTIVATIONS)}, got {activation!r}")
+        if bn_mode not in ("running", "batch"):
+            raise ValueError(f"model.bn_mode must be 'running' or 'batch', got {bn_mode!r}")
         if min(shape.height, shape.width) < 4:
             raise ValueError(f"model=lab takes frames of at least 4x4 pixels, got {shape.height}x{shape.width}")
         self.shape, self.activation = shape, activation
@@ -154,7 +182,7 @@ class LabCVAE(nn.Module):
         self.pose_encoder = nn.Sequential(
             nn.ReflectionPad2d(3),
             nn.Conv2d(shape.pose_channels, pose_width // 2, 7),
-            nn.BatchNorm2d(pose_width // 2),
+            FrameNorm(pose_width // 2, mode=bn_mode),
             nn.LeakyReLU(1.0),
             ResidualBlock(pose_width // 2, pose_width),
         )
@@ -174,7 +202,7 @@ class LabCVAE(nn.Module):
     def encode_poses(self, poses: Float[Tensor, "B T P H W"]) -> Float[Tensor, "B T L H W"]:
         """Pose features of all frames at once."""
         features: Tensor = self.pose_encoder(rearrange(poses, "b t p h w -> (b t) p h w"))
-        return rearrange(features, "(b t) l h w -> b t l h w", b=len(poses))
+        return rearrange(features, "(b t) l h w -> b t l h w", b=poses.shape[0])
 
     def posterior(self, target: Float[Tensor, "N C H W"], pose: Float[Tensor, "N L H W"]) -> Gaussian:
         """q(z_t | x_t, p_t)."""
@@ -183,7 +211,7 @@ class LabCVAE(nn.Module):
     def prior(self, previous: Float[Tensor, "N C H W"], pose: Float[Tensor, "N L H W"]) -> Gaussian:
         """N(0, I), or the learned prior p(z_t | x̂_t-1, p_t)."""
         features = self._observe(previous, pose) if self.prior_net.sees_previous else None
-        gaussian: Gaussian = self.prior_net(features, previous.new_zeros(len(previous), *self.latent_shape))
+        gaussian: Gaussian = self.prior_net(features, previous.new_zeros(previous.shape[0], *self.latent_shape))
         return gaussian
 
     def _observe(self, frame: Float[Tensor, "N C H W"], pose: Float[Tensor, "N L H W"]) -> Float[Tensor, "N D H W"]:

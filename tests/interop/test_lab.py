@@ -1,0 +1,267 @@
+"""Public checkpoints against networks that are written here, from the description of the template alone."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vidpred.interop.lab import (
+    LabWidths,
+    build_model,
+    export_checkpoint,
+    import_weights,
+    infer_widths,
+    is_lab_checkpoint,
+)
+from vidpred.networks import LabCVAE, LearnedPrior, rollout
+from vidpred.networks.checkpoint import CheckpointError
+from vidpred.types import FrameShape
+
+SHAPE = FrameShape(3, 3, 8, 12)
+WIDTHS = LabWidths(channels=3, pose_channels=3, frame_width=16, pose_width=4, z_channels=4, fused_width=24)
+STOCK = LabWidths(3, 3, 128, 32, 12, 192)
+
+
+class Template:
+    """The template as plain functions of a dictionary of weights: its data flow, and nothing of ours."""
+
+    def __init__(self, weights: dict[str, Tensor]) -> None:
+        self.weights = weights
+
+    def conv(self, x: Tensor, name: str, **options) -> Tensor:
+        return functional.conv2d(x, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"], **options)
+
+    def residual(self, x: Tensor, name: str) -> Tensor:
+        inner = functional.leaky_relu(self.conv(x, f"{name}.conv1", padding=1), 0.01)
+        inner = functional.leaky_relu(self.conv(inner, f"{name}.conv2", padding=1), 0.01)
+        return inner + (self.conv(x, f"{name}.skip") if f"{name}.skip.weight" in self.weights else x)
+
+    def depth(self, x: Tensor, name: str) -> Tensor:
+        name = f"{name}.block"
+        inner = functional.leaky_relu(self.conv(x, f"{name}.0.conv1.0"), 0.01)
+        inner = self.conv(inner, f"{name}.0.depth_conv", padding=1, groups=inner.shape[1])
+        inner = self.conv(inner, f"{name}.0.conv2")
+        x = inner + (self.conv(x, f"{name}.0.adaptor") if f"{name}.0.adaptor.weight" in self.weights else x)
+        first, second = self.conv(x, f"{name}.1.conv").chunk(2, dim=1)
+        return x + self.conv(first * functional.leaky_relu(second, 0.1), f"{name}.1.conv_out")
+
+    def chain(self, x: Tensor, name: str, kinds: str) -> Tensor:
+        for number, kind in enumerate(kinds):
+            x = self.residual(x, f"{name}.{number}") if kind == "R" else self.depth(x, f"{name}.{number}")
+        return x
+
+    def frame(self, x: Tensor) -> Tensor:
+        return self.conv(self.chain(x, "frame_transformation", "RDRDRD"), "frame_transformation.6", padding=1)
+
+    def pose(self, x: Tensor, *, alone: bool) -> Tensor:
+        """With the BatchNorm in training mode on a batch of this one frame, or with its running statistics."""
+        name = "label_transformation"
+        x = self.conv(functional.pad(x, (3, 3, 3, 3), mode="reflect"), f"{name}.1")
+        norm = {key: self.weights[f"{name}.2.{key}"] for key in ("weight", "bias", "running_mean", "running_var")}
+        norm |= {key: norm[key].clone() for key in ("running_mean", "running_var")}
+        rows = x.split(1) if alone else [x]
+        x = torch.cat([functional.batch_norm(row, **norm, training=alone) for row in rows])
+        return self.residual(x, f"{name}.4")
+
+    def gaussian(self, frame: Tensor, pose: Tensor) -> tuple[Tensor, Tensor]:
+        name = "Gaussian_Predictor"
+        x = self.chain(torch.cat([frame, pose], dim=1), name, "RDRDR")
+        return self.conv(x, f"{name}.6").chunk(2, dim=1)
+
+    def fuse(self, frame: Tensor, pose: Tensor, z: Tensor) -> Tensor:
+        x = self.chain(torch.cat([frame, pose, z], dim=1), "Decoder_Fusion", "DRDRD")
+        return self.conv(x, "Decoder_Fusion.5")
+
+    def generate(self, x: Tensor) -> Tensor:
+        return self.conv(self.chain(x, "Generator", "DRDRDRD"), "Generator.7")
+
+
+def random_weights(widths: LabWidths) -> dict[str, Tensor]:  # noqa: C901
+    """Weights in the public structure, written down layer by layer."""
+    weights: dict[str, Tensor] = {}
+    generator = torch.Generator().manual_seed(0)
+
+    def conv(name, inputs, outputs, size=1, groups=1):
+        shape = (outputs, inputs // groups, size, size)
+        weights[f"{name}.weight"] = torch.randn(shape, generator=generator) / (3 * shape[1] * size * size) ** 0.5
+        weights[f"{name}.bias"] = 0.1 * torch.randn(outputs, generator=generator)
+
+    def residual(name, inputs, outputs):
+        conv(f"{name}.conv1", inputs, outputs, 3)
+        conv(f"{name}.conv2", outputs, outputs, 3)
+        if inputs != outputs:
+            conv(f"{name}.skip", inputs, outputs)
+
+    def depth(name, inputs, outputs):
+        conv(f"{name}.block.0.conv1.0", inputs, inputs)
+        conv(f"{name}.block.0.depth_conv", inputs, inputs, 3, groups=inputs)
+        conv(f"{name}.block.0.conv2", inputs, outputs)
+        if inputs != outputs:
+            conv(f"{name}.block.0.adaptor", inputs, outputs)
+        conv(f"{name}.block.1.conv", outputs, 4 * outputs)
+        conv(f"{name}.block.1.conv_out", 2 * outputs, outputs)
+
+    f, p, n, d = widths.frame_width, widths.pose_width, widths.z_channels, widths.fused_width
+    for number, (inputs, outputs) in enumerate([(widths.channels, f // 8), (f // 8, f // 4), (f // 4, f // 2)]):
+        residual(f"frame_transformation.{2 * number}", inputs, outputs)
+        depth(f"frame_transformation.{2 * number + 1}", outputs, outputs)
+    conv("frame_transformation.6", f // 2, f, 3)
+    conv("label_transformation.1", widths.pose_channels, p // 2, 7)
+    for key, low, high in (("weight", 0.5, 1.5), ("bias", -1, 1), ("running_mean", -1, 1), ("running_var", 0.5, 2)):
+        weights[f"label_transformation.2.{key}"] = low + (high - low) * torch.rand(p // 2, generator=generator)
+    weights["label_transformation.2.num_batches_tracked"] = torch.tensor(7)
+    residual("label_transformation.4", p // 2, p)
+    for number, (inputs, outputs) in enumerate([(f + p, n // 4), (n // 4, n // 2), (n // 2, n)]):
+        residual(f"Gaussian_Predictor.{2 * number}", inputs, outputs)
+        if number < 2:
+            depth(f"Gaussian_Predictor.{2 * number + 1}", outputs, outputs)
+    conv("Gaussian_Predictor.6", n, 2 * n)
+    c = f + p + n
+    depth("Decoder_Fusion.0", c, c)
+    residual("Decoder_Fusion.1", c, c // 4)
+    depth("Decoder_Fusion.2", c // 4, c // 2)
+    residual("Decoder_Fusion.3", c // 2, c // 2)
+    depth("Decoder_Fusion.4", c // 2, d // 2)
+    conv("Decoder_Fusion.5", d // 2, d)
+    depth("Generator.0", d, d)
+    for number, (inputs, outputs) in enumerate([(d, d // 2), (d // 2, d // 4), (d // 4, d // 8)]):
+        residual(f"Generator.{2 * number + 1}", inputs, outputs)
+        depth(f"Generator.{2 * number + 2}", outputs, outputs)
+    conv("Generator.7", d // 8, 3)
+    return weights
+
+
+def public_checkpoint(widths: LabWidths = WIDTHS) -> dict:
+    return {"state_dict": random_weights(widths), "optimizer": {"state": {}, "param_groups": []}, "lr": 1e-3,
+            "tfr": 0.4, "last_epoch": 12}  # fmt: skip
+
+
+def imported(checkpoint: dict, **options) -> LabCVAE:
+    widths, weights = import_weights(checkpoint)
+    model = build_model(widths, SHAPE, **options)
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+@pytest.mark.parametrize("bn_mode", ["batch", "running"])
+def test_every_layer_computes_what_the_template_computes(bn_mode, tmp_path: Path):
+    torch.save(public_checkpoint(), tmp_path / "epoch=best.ckpt")
+    checkpoint = torch.load(tmp_path / "epoch=best.ckpt", weights_only=True)
+    assert is_lab_checkpoint(checkpoint)
+    model, template = imported(checkpoint, bn_mode=bn_mode), Template(checkpoint["state_dict"])
+    frame, poses = torch.rand(2, 3, 8, 12), torch.rand(2, 3, 8, 12)
+    with torch.no_grad():
+        features, pose = template.frame(frame), template.pose(poses, alone=bn_mode == "batch")
+        torch.testing.assert_close(model.frame_encoder(frame), features)
+        torch.testing.assert_close(model.encode_poses(poses[:, None])[:, 0], pose)
+        mean, logvar = template.gaussian(features, pose)
+        torch.testing.assert_close(model.posterior(frame, pose).mean, mean)
+        torch.testing.assert_close(model.posterior(frame, pose).logvar, logvar)
+        fused = template.fuse(features, pose, mean)
+        torch.testing.assert_close(model.decoder_fusion(torch.cat([features, pose, mean], dim=1)), fused)
+        generated = template.generate(fused)
+        torch.testing.assert_close(model.generator(fused), generated)
+        torch.testing.assert_close(model.decode(frame, pose, mean, None, None)[0], generated)
+
+
+@pytest.mark.parametrize(
+    ("activation", "bound"),
+    [("none", lambda x: x), ("sigmoid", lambda x: 1 / (1 + (-x).exp())), ("clamp", lambda x: x.clip(0, 1))],
+)
+def test_a_rollout_is_the_templates(activation, bound):
+    """One frame at a time on one clip, as the template tests; its activation is the user's choice."""
+    checkpoint = public_checkpoint()
+    model, template = imported(checkpoint, bn_mode="batch", activation=activation), Template(checkpoint["state_dict"])
+    frame, poses, z = torch.rand(1, 3, 8, 12), torch.rand(1, 5, 3, 8, 12), torch.randn(1, 4, 4, 8, 12)
+    previous, expected = frame, []
+    with torch.no_grad():
+        for step in range(4):
+            pose = template.pose(poses[:, step + 1], alone=True)
+            previous = bound(template.generate(template.fuse(template.frame(previous), pose, z[:, step])))
+            expected.append(previous)
+    found = rollout(model, frame[:, None], poses, z=z)
+    torch.testing.assert_close(found[0], torch.cat(expected), atol=1e-4, rtol=1e-4)
+
+
+def test_a_frame_is_normalized_by_itself_also_in_training():
+    model = imported(public_checkpoint(), bn_mode="batch")
+    poses = torch.rand(2, 3, 3, 8, 12)
+    alone = torch.stack([model.encode_poses(pose[None])[0] for pose in poses])
+    torch.testing.assert_close(model.train().encode_poses(poses), alone)
+    torch.testing.assert_close(model.encode_poses(poses[:, 1:2])[:, 0], alone[:, 1])
+
+
+def test_the_stock_widths_are_told_by_the_shapes():
+    weights = random_weights(STOCK)
+    assert infer_widths(weights) == STOCK
+    trained = [value for key, value in weights.items() if "running" not in key and "tracked" not in key]
+    assert sum(value.numel() for value in trained) == 1_585_620
+
+
+def test_weights_go_out_as_they_came_in(tmp_path):
+    checkpoint = public_checkpoint()
+    exported = export_checkpoint(imported(checkpoint), lr=2e-4, forcing_prob=0.3, epoch=5)
+    torch.save(exported, tmp_path / "again.ckpt")
+    again = torch.load(tmp_path / "again.ckpt", weights_only=True)
+    assert set(again) == set(checkpoint)
+    assert (again["lr"], again["tfr"], again["last_epoch"]) == (2e-4, 0.3, 5)
+    assert again["state_dict"].keys() == checkpoint["state_dict"].keys()
+    for key, value in checkpoint["state_dict"].items():
+        torch.testing.assert_close(again["state_dict"][key], value, rtol=0, atol=0)
+    weights = [
+        nn.Parameter(value) for key, value in again["state_dict"].items() if "running" not in key and "num" not in key
+    ]
+    torch.optim.Adam(weights).load_state_dict(again["optimizer"])  # as many as the template's own optimizer has
+
+
+def test_a_learned_prior_has_no_place_in_the_template():
+    model = LabCVAE(SHAPE, prior=LearnedPrior, frame_width=16, pose_width=4, z_channels=4, fused_width=24)
+    with pytest.raises(ValueError, match="train with prior=standard"):
+        export_checkpoint(model, lr=1e-3, forcing_prob=0.0, epoch=0)
+
+
+def test_every_key_that_does_not_fit_is_named():
+    checkpoint = public_checkpoint()
+    state = checkpoint["state_dict"]
+    del state["Generator.7.bias"]
+    state["Generator.9.weight"] = torch.zeros(1)
+    state["Decoder_Fusion.1.conv1.bias"] = torch.zeros(3)
+    with pytest.raises(CheckpointError) as error:
+        import_weights(checkpoint)
+    said = str(error.value)
+    assert "Generator.7.bias is missing" in said
+    assert "Generator.9.weight is not known" in said
+    assert "Decoder_Fusion.1.conv1.bias has shape (3,) instead of (6,)" in said
+    assert "\n" not in said
+
+
+def test_networks_that_are_not_the_labs_are_told():
+    checkpoint = public_checkpoint()
+    del checkpoint["state_dict"]["Decoder_Fusion.5.weight"]
+    with pytest.raises(CheckpointError, match=r"Decoder_Fusion\.5\.weight is missing: the widths"):
+        import_weights(checkpoint)
+    odd = public_checkpoint()
+    odd["state_dict"]["Gaussian_Predictor.6.weight"] = torch.zeros(4, 6, 1, 1)
+    with pytest.raises(CheckpointError, match=r"no networks of the lab have these widths: .*z_channels"):
+        import_weights(odd)
+
+
+def test_data_parallel_and_old_versions_are_read():
+    checkpoint = public_checkpoint()
+    state = checkpoint["state_dict"]
+    del state["label_transformation.2.num_batches_tracked"]
+    checkpoint["state_dict"] = {f"module.{key}": value for key, value in state.items()}
+    assert is_lab_checkpoint(checkpoint)
+    imported(checkpoint)
+
+
+@pytest.mark.parametrize("other", [{}, {"state_dict": {"layer.weight": 1}}, {"state_dict": {}, "vidpred": {}}, None])
+def test_other_files_are_not_taken_for_the_labs(other):
+    assert not is_lab_checkpoint(other)
+
+
+def test_an_unknown_mode_is_refused():
+    with pytest.raises(ValueError, match=r"model\.bn_mode must be 'running' or 'batch', got 'train'"):
+        build_model(WIDTHS, SHAPE, bn_mode="train")
