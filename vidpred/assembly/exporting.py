@@ -41,6 +41,8 @@ def export(cfg: DictConfig) -> Path:
         torch.save(_as_labs(predictor, cfg.ckpt), temporary)
         temporary.replace(out)
     else:
+        assert isinstance(predictor.model, torch.nn.Module)
+        predictor.model.to(memory_format=torch.contiguous_format)
         _GRAPHS[cfg.format](predictor.model, out, context_frames=predictor.context_frames)
     return out
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from vidpred.interop.card import write_card
 from vidpred.networks.checkpoint import CheckpointError, check_own
@@ -53,7 +53,7 @@ def write_bundle(
     temporary = folder.with_name(f".{folder.name}-{os.getpid()}")
     temporary.mkdir(parents=True)
     try:
-        save_file(weights, temporary / WEIGHTS, metadata={"format": "pt"})
+        (temporary / WEIGHTS).write_bytes(save(weights, metadata={"format": "pt"}))
         (temporary / CONFIG).write_text(json.dumps(checkpoint["vidpred"], indent=2) + "\n", encoding="utf-8")
         card = write_card(checkpoint["vidpred"], parameters=parameters, facts=facts, metrics=metrics, name=folder.name)
         (temporary / CARD).write_text(card, encoding="utf-8")

@@ -63,7 +63,7 @@ def write_card(
 def _training(config: Mapping[str, Any], facts: Mapping[str, Any]) -> list[str]:
     lines = [f"- trained for {config['trainer']['max_epochs']} epochs with seed {config['seed']}"]
     if facts.get("choices"):
-        chosen = ", ".join(f"`{key}={value}`" for key, value in facts["choices"].items())
+        chosen = ", ".join(f"`{key}={value}`" for key, value in facts["choices"].items() if value != "None")
         lines.append(f"- choices: {chosen}")
     if facts.get("data"):
         lines.append(f"- data fingerprint `{facts['data']}`")
