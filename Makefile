@@ -49,6 +49,7 @@ bench: $(VENV)/.installed-dev ## print the benchmarks
 	$(BIN)/python tests/benchmarks/drawing.py
 	$(BIN)/python tests/benchmarks/loading.py
 	$(BIN)/python tests/benchmarks/sampling.py
+	$(BIN)/python tests/benchmarks/deployment.py
 
 clean: ## remove what checks and builds left behind; runs stay
 	rm -rf build dist .artifacts .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage*

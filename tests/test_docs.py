@@ -33,10 +33,11 @@ def test_the_first_choice_of_a_row_is_the_default():
 
 @pytest.mark.parametrize(
     ("verb", "line"),
-    re.findall(r"^python -m vidpred\.(run|prepare) (?!-m|resume)(.*?)(?: +#.*)?$", README, re.MULTILINE),
+    re.findall(rf"^python -m vidpred\.({'|'.join(cli.VERBS)}) (?!-m|resume)(.*?)(?: +#.*)?$", README, re.MULTILINE),
 )
 def test_commands_compose(verb, line):
-    compose(*line.split(), *(["run_dir=unused"] if verb == "run" else []), verb=verb)
+    options = [cli._quote_path(option) for option in line.split()]
+    compose(*options, *(["run_dir=unused"] if verb == "run" else []), verb=verb)
 
 
 def test_pictures_and_links_are_there():
