@@ -12,11 +12,14 @@ import numpy as np
 import pytest
 import torch
 from conftest import DATA
-from PIL import Image
-from test_cli import DEBUG, vidpred
+from PIL import Image, ImageOps
+from test_cli import vidpred
 
 import vidpred as package
+from vidpred import cli
+from vidpred.configuration import compose
 from vidpred.pose.skeletons import DANCER
+from vidpred.predict import main
 
 FRAMES = 7  # predicted of a debug clip
 
@@ -24,7 +27,9 @@ FRAMES = 7  # predicted of a debug clip
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, cache) -> Path:
     cwd = tmp_path_factory.mktemp("user")
-    answer = vidpred(*DEBUG, "hydra.run.dir=run", cwd=cwd, cache=cache)
+    answer = vidpred(
+        "experiment=debug", "model.widths=[8,8,8]", "baselines=false", "hydra.run.dir=run", cwd=cwd, cache=cache
+    )
     assert answer.returncode == 0, answer.stderr
     return cwd / "run"
 
@@ -74,8 +79,25 @@ def test_a_picture_and_keypoints_in_its_pixels_give_a_film(predict, me, dance, t
     answer = predict(f"image={me}", f"poses={dance}", "fit=none", "out=film.npz", "samples=2", "edit.speed=0.5")
     assert answer.returncode == 0, answer.stderr
     with np.load(tmp_path / "film.npz") as film:
-        assert film["frames"].shape == (16, 2, 3, 16, 32)
+        assert film["frames"].shape == (15, 2, 3, 16, 32)
         assert 0 <= film["frames"].min() <= film["frames"].max() <= 1
+
+
+def test_pose_images_are_scaled_with_their_picture(predict, me, tmp_path):
+    for number in range(5):
+        path = tmp_path / "poses" / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.new("RGB", (96, 64), (number * 40, 0, 0)).save(path)
+    answer = predict(f"image={me}", "poses=poses", "out=film", "show=[picture,pose,prediction]", "edit.reverse=true",
+                     "scale=1")  # fmt: skip
+    assert answer.returncode == 0, answer.stderr
+    frames = [np.asarray(Image.open(tmp_path / "film" / f"{number:06d}.png")) for number in range(4)]
+    assert [int(frame[-8, 34 + 16, 0]) for frame in frames] == [160, 120, 80, 40]  # all but the first, backwards
+    whole = np.asarray(ImageOps.exif_transpose(Image.open(me)).convert("RGB"))
+    np.testing.assert_allclose(frames[0][-16:, :32].mean(axis=(0, 1)), whole.mean(axis=(0, 1)), atol=3)
+    refused = predict(f"image={me}", "poses=poses", "crop=center", "out=x.gif")
+    assert refused.returncode == 2
+    assert "crop=center takes keypoints" in refused.stderr
 
 
 def test_another_clip_drives_and_edits_change_the_film(predict, tmp_path):
@@ -109,27 +131,37 @@ def test_the_three_lines_of_python(trained):
         (("image={me}", "poses=none"), "no such file or folder"),
         (("image={dance}", "poses={dance}", "fit=none"), "cannot be read as a picture"),
         (("image={me}", "poses={broken}"), "cannot be read as a video"),
-        (("image={me}", "poses={dance}", "fit=none", "skeleton=coco", "out=a.mp4", "crop=5"), "crop must be"),
-        (("out=film.wmv",), "films are written as .mp4"),
+        (("image={me}", "poses={dance}", "fit=none", "crop=5"), "crop must be"),
+        (("out=film.wmv",), r"films are written as \.mp4"),
         (("out=/dev/null/film.mp4",), "cannot be written"),
         (("clip=99",), "there is no sequence 99"),
-        (("edit.speed=0",), "speed must be > 0"),
+        (("edit.speed=0.0",), "speed must be > 0"),
+        (("edit.between=[3]",), "two frames"),
         (("edit.between=[0,99]",), "there are no poses 0 and 99"),
-        (("temperature=-1",), "temperature must be >= 0"),
+        (("temperature=-1.0",), "temperature must be >= 0"),
         (("show=[]",), "nothing to show"),
+        (("format=gif",), "film or submission"),
     ],
 )  # fmt: skip
-def test_bad_input_is_one_line_and_leaves_nothing(predict, me, dance, tmp_path, options, words):
+def test_bad_input_is_told_and_leaves_nothing(trained, cache, me, dance, tmp_path, monkeypatch, options, words):
+    monkeypatch.setenv("VIDPRED_CACHE", str(cache))
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "broken.mp4").write_bytes(b"no film")
     names = {"me": me, "dance": dance, "broken": tmp_path / "broken.mp4"}
     before = sorted(tmp_path.iterdir())
-    answer = predict(
-        *(option.format(**names) for option in options), *(() if "out=" in str(options) else ("out=x.gif",))
-    )
-    assert answer.returncode == 2, answer.stderr
-    assert words in answer.stderr
-    assert len(answer.stderr.strip().splitlines()) == 1
+    given = [f"ckpt={trained}", "out=x.gif", *(option.format(**names) for option in options)]
+    given = list({option.partition("=")[0]: cli._quote_path(option) for option in given}.values())
+    with pytest.raises(ValueError, match=words) as error:
+        main(compose(*given, verb="predict"))
+    assert "\n" not in str(error.value)
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_user_sees_one_line(predict, tmp_path):
+    answer = predict("image=none.png", "poses=none", "out=x.gif")
+    assert answer.returncode == 2
+    assert answer.stderr.strip().splitlines() == ["vidpred: error: there is no picture none.png"]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_killed_predict_leaves_no_half_film(trained, cache, tmp_path):

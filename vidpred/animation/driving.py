@@ -45,14 +45,21 @@ class Edits:
         mirror: as a mirror shows it.
         reverse: backwards.
         speed: how many times as fast.
+
+    Raises:
+        DrivingError: if ``between`` is not two frames.
     """
 
-    between: tuple[int, int] | None = None
+    between: Sequence[int] | None = None
     between_frames: int = 24
     swap_sides: bool = False
     mirror: bool = False
     reverse: bool = False
     speed: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.between is not None and len(self.between) != 2:
+            raise DrivingError(f"edit.between must be two frames, such as [0,40], got {list(self.between)}")
 
     @property
     def any(self) -> bool:
@@ -66,7 +73,8 @@ class Edits:
             ValueError: for what the sequence or the skeleton does not allow.
         """
         if self.between is not None:
-            keypoints = interpolate(keypoints, *self.between, self.between_frames)
+            first, last = self.between
+            keypoints = interpolate(keypoints, first, last, self.between_frames)
         keypoints = swap_sides(keypoints, skeleton) if self.swap_sides else keypoints
         keypoints = mirror(keypoints, skeleton) if self.mirror else keypoints
         keypoints = reverse(keypoints) if self.reverse else keypoints

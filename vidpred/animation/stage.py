@@ -64,8 +64,8 @@ def frame_picture(
     Args:
         picture: at its own size.
         size: height and width of the model's frames.
-        crop: "person" (around all poses; the middle where there are no keypoints), "center" (the largest window of the
-            model's aspect in the middle), "none" (all of it, which distorts where aspects differ), or "x,y,w,h".
+        crop: "person" (around all poses), "center" (the largest window of the model's aspect in the middle), "none"
+            (all of it, which distorts where aspects differ), or "x,y,w,h".
         keypoints: of all poses, in pixels of the picture.
         margin: around the person, in heights of the person.
 
@@ -73,7 +73,7 @@ def frame_picture(
         ValueError: for another ``crop``, or a window that leaves the picture.
     """
     height, width = picture.shape[:2]
-    if crop == "center" or (crop == "person" and keypoints is None):
+    if crop == "center":
         window = _middle((height, width), size)
     else:
         joints = np.zeros((1, 1, 3), np.float32) if keypoints is None else keypoints

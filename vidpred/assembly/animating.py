@@ -10,7 +10,6 @@ from numpy import ndarray as Array
 from omegaconf import DictConfig
 
 from vidpred.animation.driving import (
-    Driving,
     DrivingError,
     Edits,
     estimate_driving,
@@ -50,7 +49,7 @@ def set_stage(cfg: DictConfig, predictor: Predictor) -> Stage:
     picture = np.ascontiguousarray(decode(image, None)[0].transpose(1, 2, 0))
     kind = find_kind(poses)
     if kind == "images":
-        return _stage_images(cfg, predictor, picture, edits.of_images(read_folder(poses, predictor.size)))
+        return _stage_images(cfg, predictor, picture, read_folder(poses, predictor.size), edits)
     look = pose_look_of(predictor)
     if kind == "keypoints":
         own = None if cfg.skeleton is None else load_skeleton(cfg.skeleton)
@@ -61,12 +60,19 @@ def set_stage(cfg: DictConfig, predictor: Predictor) -> Stage:
         numbers = choose_frames(film.times, cfg.video_fps)  # of a broken film, before an estimator is fetched
         estimator = _build_estimator(cfg)
         driving = estimate_driving(film, numbers, estimator, look.skeleton)
-    driving = driving._replace(keypoints=edits(driving.keypoints, look.skeleton))
-    person = None
-    if cfg.fit != "none":
+    if cfg.fit == "none":
+        person, dance = driving.keypoints[0], driving.keypoints[1:]
+    else:
         assert estimator is not None
-        person = estimate_person(picture, estimator, look.skeleton, name=cfg.image)
-    return _stage_keypoints(cfg, predictor, look, picture, driving, person)
+        person, dance = estimate_person(picture, estimator, look.skeleton, name=cfg.image), driving.keypoints
+    if not len(dance):
+        raise DrivingError("there is no pose to predict: the sequence holds only that of the picture")
+    dance = fit_poses(edits(dance, look.skeleton), person, look.skeleton, fit=cfg.fit)
+    known = predictor.context_frames
+    every = np.concatenate([person[None].repeat(known, axis=0), dance])
+    frame, moved = frame_picture(picture, predictor.size, crop=cfg.crop, keypoints=every, margin=cfg.margin)
+    assert moved is not None
+    return Stage(_repeat(frame, known), _draw(predictor, look, moved), None, driving.fps or _FPS)
 
 
 def default_film(ckpt: Path) -> Path:
@@ -74,30 +80,16 @@ def default_film(ckpt: Path) -> Path:
     return home_of(ckpt) / f"prediction.{'mp4' if find_spec('av') else 'gif'}"
 
 
-def _stage_images(cfg: DictConfig, predictor: Predictor, picture: Array, maps: Array) -> Stage:
-    """Pose images, of which the first is the picture's."""
+def _stage_images(cfg: DictConfig, predictor: Predictor, picture: Array, maps: Array, edits: Edits) -> Stage:
+    """Pose images, of which the first is the picture's; all are scaled to the model's frames, as training data is."""
+    if cfg.crop not in ("person", "none"):
+        raise DrivingError(f"crop={cfg.crop} takes keypoints: pose images are scaled with their picture")
+    if len(maps) < 2:
+        raise DrivingError(f"poses={cfg.poses} holds only the pose of the picture: there is none to predict")
     known = predictor.context_frames
-    frame, _ = frame_picture(picture, predictor.size, crop=cfg.crop, keypoints=None, margin=cfg.margin)
-    poses = torch.from_numpy(np.concatenate([maps[:1].repeat(known - 1, axis=0), maps]))
+    frame, _ = frame_picture(picture, predictor.size, crop="none", keypoints=None, margin=cfg.margin)
+    poses = torch.from_numpy(np.concatenate([maps[:1].repeat(known, axis=0), edits.of_images(maps[1:])]))
     return Stage(_repeat(frame, known), poses[None].to(predictor.device), None, _FPS)
-
-
-def _stage_keypoints(
-    cfg: DictConfig, predictor: Predictor, look: PoseLook, picture: Array, driving: Driving,
-    person: Float[Array, "J 3"] | None,
-) -> Stage:  # fmt: skip
-    """Keypoints in pixels of the picture, or fitted to the person in it, whose own pose then comes first."""
-    known = predictor.context_frames
-    if person is None:
-        poses, context = driving.keypoints[1:], driving.keypoints[:1]
-    else:
-        poses, context = fit_poses(driving.keypoints, person, look.skeleton, fit=cfg.fit), person[None]
-    if not len(poses):
-        raise DrivingError("there is no pose to predict: the sequence holds only that of the picture")
-    every = np.concatenate([context.repeat(known, axis=0), poses])
-    frame, moved = frame_picture(picture, predictor.size, crop=cfg.crop, keypoints=every, margin=cfg.margin)
-    assert moved is not None
-    return Stage(_repeat(frame, known), _draw(predictor, look, moved), None, driving.fps or _FPS)
 
 
 def _stage_clip(cfg: DictConfig, predictor: Predictor, edits: Edits) -> Stage:
