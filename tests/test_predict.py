@@ -133,7 +133,7 @@ def test_the_three_lines_of_python(trained):
         (("image={me}", "poses={broken}"), "cannot be read as a video"),
         (("image={me}", "poses={dance}", "fit=none", "crop=5"), "crop must be"),
         (("out=film.wmv",), r"films are written as \.mp4"),
-        (("out=/dev/null/film.mp4",), "cannot be written"),
+        (("out=/dev/null/film.mp4", "image={me}", "poses={broken}"), "cannot be written"),
         (("clip=99",), "there is no sequence 99"),
         (("edit.speed=0.0",), "speed must be > 0"),
         (("edit.between=[3]",), "two frames"),

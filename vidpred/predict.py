@@ -33,12 +33,15 @@ def main(cfg: "DictConfig") -> str:
 def _load(cfg: "DictConfig") -> tuple[Any, Path]:
     from vidpred.assembly import LabOptions, default_film, load_predictor
     from vidpred.runfolder import home_of
+    from vidpred.viz.writers import check_place
 
     ckpt = Path(cfg.ckpt).expanduser()
     if cfg.out is not None:
         out = Path(cfg.out).expanduser()
     else:
         out = default_film(ckpt) if cfg.format == "film" else home_of(ckpt) / "submission.csv"
+    if cfg.format == "film":
+        check_place(out)
     return load_predictor(ckpt, device=cfg.device, lab=LabOptions(**cfg.lab)), out
 
 

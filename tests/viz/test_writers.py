@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vidpred.viz.writers import NpzWriter, WriterError, open_writer
+from vidpred.viz.writers import NpzWriter, WriterError, check_place, open_writer
 
 
 def chunks(count=3, frames=4, height=33, width=20):
@@ -80,6 +80,12 @@ def test_a_place_that_cannot_be_written_to_is_known_before_the_work(tmp_path):
         open_writer(tmp_path / "film.wmv", fps=10.0, shape=(12, 2, 3, 8, 6))
     with pytest.raises(WriterError, match=r"GIF of 10000 frames would not fit the memory"):
         open_writer(tmp_path / "film.gif", fps=10.0, shape=(10000, 1, 3, 8, 6))
+
+
+@pytest.mark.parametrize("name", ["film.mp4", "film.gif", "film.npz", "pictures"])
+def test_a_place_that_can_be_written_to_is_left_as_it_was(tmp_path, name):
+    check_place(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_an_encoder_the_remedy_is_told(tmp_path, monkeypatch):

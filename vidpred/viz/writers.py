@@ -54,6 +54,10 @@ class FilmWriter:
     def __enter__(self) -> "FilmWriter":
         return self
 
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        self.__exit__(WriterError, None, None)
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
@@ -184,6 +188,16 @@ class NpzWriter(FilmWriter):
     def _close(self) -> None:
         self._array.close()
         self._archive.close()
+
+
+def check_place(path: Path) -> None:
+    """Refuse now what could not be written later, after the work.
+
+    Raises:
+        WriterError: for an unknown suffix, a place that cannot be written to, or an encoder that is missing.
+    """
+    writer = open_writer(path, fps=1.0, shape=(1, 1, 1, 1, 1))
+    writer.discard()
 
 
 def open_writer(path: Path, *, fps: float, shape: tuple[int, int, int, int, int]) -> FilmWriter:
