@@ -23,7 +23,15 @@ def test_one_command_trains_on_folders(tmp_path, cache):
     described = json.loads((tmp_path / "run" / "data.json").read_text())
     assert (described["train"]["frames"], described["val"]["frames"]) == (1125, 371)
     assert described["val"]["copy_any"]["1"] > described["val"]["copy_any"]["25"] > 15
-    film = vidpred("ckpt=run", "split=test", "clip=3", cwd=tmp_path, cache=cache, module="vidpred.predict")
+    film = vidpred(
+        "ckpt=run",
+        "split=test",
+        "clip=3",
+        "out=run/prediction.gif",
+        cwd=tmp_path,
+        cache=cache,
+        module="vidpred.predict",
+    )
     assert film.returncode == 0, film.stderr
     with Image.open(tmp_path / "run" / "prediction.gif") as gif:
         assert gif.n_frames == 149  # one frame is known, 149 poses follow, none of them with a true frame

@@ -11,7 +11,6 @@ import av
 import numpy as np
 import pytest
 import torch
-from conftest import DATA
 from PIL import Image, ImageOps
 from test_cli import vidpred
 
@@ -21,6 +20,7 @@ from vidpred.configuration import compose
 from vidpred.pose.skeletons import DANCER
 from vidpred.predict import main
 
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 FRAMES = 7  # predicted of a debug clip
 
 

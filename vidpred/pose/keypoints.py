@@ -101,7 +101,9 @@ def scale_keypoints(
     return scaled
 
 
-def flip_keypoints(keypoints: Float[Array, "T J c"], skeleton: Skeleton, *, width: float) -> Float[Array, "T J c"]:
+def flip_keypoints(
+    keypoints: Float[Array, "T J c"], skeleton: Skeleton, *, width: int | float
+) -> Float[Array, "T J c"]:
     """Keypoints of the mirrored picture, in which left joints have become right ones: x' = (width − 1) − x.
 
     Args:
