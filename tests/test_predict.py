@@ -97,7 +97,7 @@ def test_pose_images_are_scaled_with_their_picture(predict, me, tmp_path):
     np.testing.assert_allclose(frames[0][-16:, :32].mean(axis=(0, 1)), whole.mean(axis=(0, 1)), atol=3)
     refused = predict(f"image={me}", "poses=poses", "crop=center", "out=x.gif")
     assert refused.returncode == 2
-    assert "crop=center takes keypoints" in refused.stderr
+    assert "crop=center and fit=place take keypoints" in refused.stderr
 
 
 def test_another_clip_drives_and_edits_change_the_film(predict, tmp_path):
@@ -139,6 +139,10 @@ def test_the_three_lines_of_python(trained):
         (("edit.between=[3]",), "two frames"),
         (("edit.between=[0,99]",), "there are no poses 0 and 99"),
         (("temperature=-1.0",), "temperature must be >= 0"),
+        (("image={me}", "poses={dance}", "drive=1"), "drive=1 means nothing beside a picture"),
+        (("image={me}", "poses={dance}", "video_fps=5"), "video_fps=5 means nothing"),
+        (("image={me}", "poses={broken}", "skeleton=coco"), "skeleton=coco means nothing"),
+        (("score=truth.csv",), "add format=submission"),
         (("show=[]",), "nothing to show"),
         (("format=gif",), "film or submission"),
     ],

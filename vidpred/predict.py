@@ -15,6 +15,8 @@ def main(cfg: "DictConfig") -> str:
 
     if cfg.format not in ("film", "submission"):
         raise ValueError(f"format must be film or submission, got {cfg.format!r}")
+    if cfg.score is not None and cfg.format == "film" and cfg.submission is None:
+        raise ValueError("score=… is the truth of a submission: add format=submission, or submission=FILE")
     if cfg.submission is None:
         predictor, out = _load(cfg)
         if cfg.format == "film":

@@ -1,5 +1,6 @@
 """Films, from their configuration: who is in the picture, and who drives."""
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -44,10 +45,14 @@ def set_stage(cfg: DictConfig, predictor: Predictor) -> Stage:
     if (cfg.image is None) != (cfg.poses is None):
         raise ValueError("image and poses go together: give both, or neither for a clip of the checkpoint's data")
     if cfg.image is None:
+        _refuse(cfg, "a clip of the data", ("skeleton", "video_fps"))
         return _stage_clip(cfg, predictor, edits)
+    _refuse(cfg, "a picture of your own", ("drive",))
     poses, image = Path(cfg.poses).expanduser(), Path(cfg.image).expanduser()
     picture = np.ascontiguousarray(decode(image, None)[0].transpose(1, 2, 0))
     kind = find_kind(poses)
+    _refuse(cfg, f"poses={cfg.poses}", {"images": ("skeleton", "video_fps"), "keypoints": ("video_fps",),
+                                        "video": ("skeleton",)}[kind])  # fmt: skip
     if kind == "images":
         return _stage_images(cfg, predictor, picture, read_folder(poses, predictor.size), edits)
     look = pose_look_of(predictor)
@@ -75,6 +80,17 @@ def set_stage(cfg: DictConfig, predictor: Predictor) -> Stage:
     return Stage(_repeat(frame, known), _draw(predictor, look, moved), None, driving.fps or _FPS)
 
 
+def _refuse(cfg: DictConfig, beside: str, options: Sequence[str]) -> None:
+    """Options that would be ignored.
+
+    Raises:
+        DrivingError: if one is given.
+    """
+    for name in options:
+        if cfg[name] is not None:
+            raise DrivingError(f"{name}={cfg[name]} means nothing beside {beside}: leave it out")
+
+
 def default_film(ckpt: Path) -> Path:
     """Where a film goes if nobody says: an MP4 in the run's folder, or a GIF where nothing encodes MP4."""
     return home_of(ckpt) / f"prediction.{'mp4' if find_spec('av') else 'gif'}"
@@ -82,8 +98,9 @@ def default_film(ckpt: Path) -> Path:
 
 def _stage_images(cfg: DictConfig, predictor: Predictor, picture: Array, maps: Array, edits: Edits) -> Stage:
     """Pose images, of which the first is the picture's; all are scaled to the model's frames, as training data is."""
-    if cfg.crop not in ("person", "none"):
-        raise DrivingError(f"crop={cfg.crop} takes keypoints: pose images are scaled with their picture")
+    if cfg.crop not in ("person", "none") or cfg.fit == "limbs":
+        raise DrivingError(f"crop={cfg.crop} and fit={cfg.fit} take keypoints: pose images are scaled with "
+                           f"their picture, and not fitted")  # fmt: skip
     if len(maps) < 2:
         raise DrivingError(f"poses={cfg.poses} holds only the pose of the picture: there is none to predict")
     known = predictor.context_frames
