@@ -58,16 +58,20 @@ def test_every_layer_computes_what_the_template_computes(bn_mode, tmp_path: Path
 def test_a_rollout_is_the_templates(activation, bound):
     """One frame at a time on one clip, as the template tests; its activation is the user's choice."""
     checkpoint = public_checkpoint()
+    checkpoint["state_dict"]["Generator.7.bias"] = torch.tensor([3.0, -3.0, 0.0])  # beyond both ends of [0, 1]
     model, template = imported(checkpoint, bn_mode="batch", activation=activation), Template(checkpoint["state_dict"])
     frame, poses, z = torch.rand(1, 3, 8, 12), torch.rand(1, 5, 3, 8, 12), torch.randn(1, 4, 4, 8, 12)
     previous, expected = frame, []
     with torch.no_grad():
         for step in range(4):
             pose = template.pose(poses[:, step + 1], alone=True)
-            previous = bound(template.generate(template.fuse(template.frame(previous), pose, z[:, step])))
+            raw = template.generate(template.fuse(template.frame(previous), pose, z[:, step]))
+            assert raw.min() < 0
+            assert raw.max() > 1
+            previous = bound(raw)
             expected.append(previous)
     found = rollout(model, frame[:, None], poses, z=z)
-    torch.testing.assert_close(found[0], torch.cat(expected), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(found[0], torch.cat(expected), atol=1e-5, rtol=1e-5)
 
 
 def test_a_frame_is_normalized_by_itself_also_in_training():
@@ -83,6 +87,9 @@ def test_the_stock_widths_are_told_by_the_shapes():
     assert infer_widths(weights) == STOCK
     trained = [value for key, value in weights.items() if "running" not in key and "tracked" not in key]
     assert sum(value.numel() for value in trained) == 1_585_620
+    model = imported({"state_dict": weights})
+    assert sum(value.numel() for value in model.parameters()) == 1_585_620
+    assert sum(value.numel() for value in model.prior_net.parameters()) == 0
 
 
 def test_weights_go_out_as_they_came_in(tmp_path):
@@ -127,10 +134,33 @@ def test_networks_that_are_not_the_labs_are_told():
     del checkpoint["state_dict"]["Decoder_Fusion.5.weight"]
     with pytest.raises(CheckpointError, match=r"Decoder_Fusion\.5\.weight is missing: the widths"):
         import_weights(checkpoint)
-    odd = public_checkpoint()
-    odd["state_dict"]["Gaussian_Predictor.6.weight"] = torch.zeros(4, 6, 1, 1)
-    with pytest.raises(CheckpointError, match=r"no networks of the lab have these widths: .*z_channels"):
-        import_weights(odd)
+
+
+@pytest.mark.parametrize(
+    ("key", "shape", "divisor"),
+    [("frame_transformation.6.weight", (17, 8, 3, 3), 8), ("label_transformation.1.weight", (3, 3, 7, 7), 2),
+     ("Gaussian_Predictor.6.weight", (12, 6, 1, 1), 4), ("Decoder_Fusion.5.weight", (0, 12, 1, 1), 8),
+     ("frame_transformation.0.conv1.weight", (2, 0, 3, 3), 1)],
+)  # fmt: skip
+def test_a_width_that_cannot_be_is_told_by_its_key(key, shape, divisor):
+    checkpoint = public_checkpoint()
+    checkpoint["state_dict"][key] = torch.zeros(shape)
+    with pytest.raises(CheckpointError) as error:
+        import_weights(checkpoint)
+    assert str(error.value).startswith(f"{key} has shape {shape}: its axis ")
+    assert f"must be a multiple of {divisor} in" in str(error.value)
+    checkpoint["state_dict"][key] = torch.zeros(shape[:3])
+    with pytest.raises(CheckpointError, match=f"{key} has shape .*: the widths of the networks cannot be told"):
+        import_weights(checkpoint)
+
+
+def test_what_holds_no_weights_is_told():
+    with pytest.raises(CheckpointError, match=r"has a state_dict, this one has \['lr'\]"):
+        import_weights({"lr": 1.0})
+    checkpoint = public_checkpoint()
+    checkpoint["state_dict"]["Generator.7.bias"] = [0.0, 0.0, 0.0]
+    with pytest.raises(CheckpointError, match=r"networks: Generator\.7\.bias is no tensor$"):
+        import_weights(checkpoint)
 
 
 def test_data_parallel_and_old_versions_are_read():
@@ -139,10 +169,24 @@ def test_data_parallel_and_old_versions_are_read():
     del state["label_transformation.2.num_batches_tracked"]
     checkpoint["state_dict"] = {f"module.{key}": value for key, value in state.items()}
     assert is_lab_checkpoint(checkpoint)
-    imported(checkpoint)
+    model = imported(checkpoint)
+    assert model.pose_encoder[2].num_batches_tracked == 0
+    assert torch.equal(model.generator[7].bias, state["Generator.7.bias"])
+    state["module.Generator.7.bias"] = state.pop("Generator.7.bias")  # of one alone it is no prefix
+    with pytest.raises(CheckpointError, match=r"module\.Generator\.7\.bias is not known"):
+        import_weights({"state_dict": state})
 
 
-@pytest.mark.parametrize("other", [{}, {"state_dict": {"layer.weight": 1}}, {"state_dict": {}, "vidpred": {}}, None])
+@pytest.mark.parametrize(
+    "other",
+    [
+        {},
+        {"state_dict": {"layer.weight": 1}},
+        None,
+        {"state_dict": {1: 2}},
+        {"state_dict": {"Generator.0": 1, "Decoder_Fusion.0": 1}, "vidpred": {}},
+    ],
+)
 def test_other_files_are_not_taken_for_the_labs(other):
     assert not is_lab_checkpoint(other)
 

@@ -61,23 +61,28 @@ def infer_widths(state: Mapping[str, Tensor]) -> LabWidths:
         state: by the public names.
 
     Raises:
-        CheckpointError: if a weight that tells one of them is missing, or is no convolution's.
+        CheckpointError: if a weight that tells one of them is missing, is no convolution's, or has a width that
+            does not divide as the networks need it.
     """
 
-    def size(key: str, axis: int) -> int:
+    def size(key: str, axis: int, *, divisor: int = 1) -> int:
         weight = state.get(key)
         if weight is None or weight.ndim != 4:
             found = "is missing" if weight is None else f"has shape {tuple(weight.shape)}"
             raise CheckpointError(f"{key} {found}: the widths of the networks cannot be told")
-        return int(weight.shape[axis])
+        width = int(weight.shape[axis])
+        if width < divisor or width % divisor:
+            raise CheckpointError(f"{key} has shape {tuple(weight.shape)}: its axis {axis} must be a multiple of "
+                                  f"{divisor} in the lab's networks")  # fmt: skip
+        return width
 
     return LabWidths(
         channels=size("frame_transformation.0.conv1.weight", 1),
         pose_channels=size("label_transformation.1.weight", 1),
-        frame_width=size("frame_transformation.6.weight", 0),
-        pose_width=2 * size("label_transformation.1.weight", 0),
-        z_channels=size("Gaussian_Predictor.6.weight", 1),
-        fused_width=size("Decoder_Fusion.5.weight", 0),
+        frame_width=size("frame_transformation.6.weight", 0, divisor=8),
+        pose_width=2 * size("label_transformation.1.weight", 0, divisor=2),
+        z_channels=size("Gaussian_Predictor.6.weight", 1, divisor=4),
+        fused_width=size("Decoder_Fusion.5.weight", 0, divisor=8),
     )
 
 
@@ -88,18 +93,13 @@ def import_weights(checkpoint: Mapping[str, Any]) -> tuple[LabWidths, dict[str, 
         checkpoint: of the template.
 
     Raises:
-        CheckpointError: that names every key which is missing, left over, or of another shape than networks of these
-            widths have.
+        CheckpointError: that names every key which is missing, left over, no tensor, or of another shape than networks
+            of these widths have.
     """
-    state = dict(checkpoint["state_dict"])
-    if all(key.startswith("module.") for key in state):
-        state = {key.removeprefix("module."): value for key, value in state.items()}
+    state = _state_of(checkpoint)
     widths = infer_widths(state)
-    try:
-        with torch.device("meta"):
-            expected = _public(build_model(widths, FrameShape(widths.channels, widths.pose_channels, 32, 64)))
-    except ValueError as error:
-        raise CheckpointError(f"no networks of the lab have these widths: {error}") from None
+    with torch.device("meta"):
+        expected = _public(build_model(widths, FrameShape(widths.channels, widths.pose_channels, 32, 64)))
     for key, value in expected.items():
         if key.endswith(_COUNTED):
             state.setdefault(key, torch.zeros(value.shape, dtype=value.dtype))
@@ -137,7 +137,7 @@ def export_checkpoint(model: LabCVAE, *, lr: float, forcing_prob: float, epoch: 
         raise ValueError("format=lab: this model draws z from a learned prior, the lab's template from N(0, I); train "
                          "with prior=standard")  # fmt: skip
     state = {key: value.detach().cpu().contiguous() for key, value in _public(model).items()}
-    optimizer = torch.optim.Adam([value for key, value in model.named_parameters()], lr=lr)
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
     return {
         "state_dict": state,
         "optimizer": optimizer.state_dict(),
@@ -145,6 +145,18 @@ def export_checkpoint(model: LabCVAE, *, lr: float, forcing_prob: float, epoch: 
         "tfr": forcing_prob,
         "last_epoch": epoch,
     }
+
+
+def _state_of(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The weights as one network's, without the prefix that ``DataParallel`` gives them all."""
+    state = checkpoint.get("state_dict")
+    if not isinstance(state, Mapping):
+        raise CheckpointError(f"a checkpoint of the lab has a state_dict, this one has {sorted(map(str, checkpoint))}")
+    wrong = [f"{key} is no tensor" for key, value in state.items() if not isinstance(value, Tensor)]
+    if wrong:
+        raise CheckpointError(f"the checkpoint does not fit the lab's networks: {'; '.join(wrong)}")
+    parallel = all(str(key).startswith("module.") for key in state)
+    return {str(key).removeprefix("module.") if parallel else str(key): value for key, value in state.items()}
 
 
 def _public(model: LabCVAE) -> dict[str, Tensor]:
@@ -158,7 +170,7 @@ def _rename(key: str, parts: Mapping[str, str]) -> str:
     return f"{parts[first]}{dot}{rest}"
 
 
-def _check(state: Mapping[str, Any], expected: Mapping[str, Tensor]) -> None:
+def _check(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
     """Every key by its name, in one line."""
     wrong = [f"{key} is missing" for key in expected if key not in state]
     wrong += [f"{key} is not known" for key in state if key not in expected]

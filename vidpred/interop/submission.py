@@ -5,13 +5,15 @@ The header is ``id,0,…,D − 1`` with D = C·H·W. A row is a frame, flattened
 """
 
 import os
+import warnings
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 import numpy as np
+import torch
 from einops import rearrange
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int64, UInt8
 from numpy import ndarray as Array
 from torch import Tensor
 
@@ -36,13 +38,14 @@ class SubmissionWriter:
         path: of the file.
 
     Raises:
-        SubmissionError: if it cannot be written.
+        SubmissionError: if it cannot be written, or no frame was added.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._temporary = path.with_name(f".{path.name}-{os.getpid()}")
         self._rows = 0
+        self._shape: torch.Size | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._temporary.open("w", newline="", encoding="ascii")
@@ -55,21 +58,32 @@ class SubmissionWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
-        if kind is None:
-            os.replace(self._temporary, self.path)
-        self._temporary.unlink(missing_ok=True)
+        try:
+            self._file.close()
+            if kind is None and not self._rows:
+                raise SubmissionError(f"out={self.path} is not written: no frame was added")
+            if kind is None:
+                os.replace(self._temporary, self.path)
+        except OSError as failure:
+            reason = failure.strerror or failure
+            raise SubmissionError(f"out={self.path} cannot be written: {reason}") from error
+        finally:
+            self._temporary.unlink(missing_ok=True)
 
     def add(self, frames: Float[Tensor, "s C H W"]) -> None:
         """Write the next frames; values are clipped to [0, 1].
 
         Raises:
-            SubmissionError: if a value is not finite.
+            SubmissionError: if a value is not finite, or the frames are of another size than those before.
         """
+        if self._shape not in (None, frames.shape[1:]):
+            raise SubmissionError(f"frames of {tuple(frames.shape[1:])} cannot follow frames of "
+                                  f"{tuple(self._shape or ())}: a submission has one size")  # fmt: skip
         if not frames.isfinite().all():
             raise SubmissionError("a predicted frame holds values that are not finite: no submission can say so")
         rows = rearrange((255 * frames.float().clamp(0, 1)).round().long().cpu().numpy(), "s c h w -> s (c h w)")
-        if not self._rows:
+        if self._shape is None:
+            self._shape = frames.shape[1:]
             self._file.write(f"id,{','.join(str(column) for column in range(rows.shape[1]))}\n")
         for row in rows:
             self._file.write(f"{self._rows},{','.join(map(str, row))}\n")
@@ -87,13 +101,16 @@ def read_submission(path: Path) -> UInt8[Array, "N D"]:
             header = file.readline().strip().split(",")
             if header != ["id", *(str(column) for column in range(len(header) - 1))] or len(header) < 2:
                 raise SubmissionError(f"{path} is no submission: its header must be id,0,1,…")
-            cells = np.loadtxt(file, delimiter=",", dtype=np.int64, ndmin=2)
+            cells = _read_cells(file)
     except OSError as error:
         raise SubmissionError(f"{path} cannot be read: {error.strerror or error}") from None
     except SubmissionError:
         raise
-    except ValueError as error:
-        raise SubmissionError(f"{path} is no submission: {' '.join(str(error).split())}") from None
+    except (ValueError, DeprecationWarning) as error:
+        reason = " ".join(str(error).partition(";")[0].split())
+        raise SubmissionError(f"{path} is no submission: {reason}") from None
+    if not cells.size:
+        raise SubmissionError(f"{path} is no submission: there are no rows below its header")
     if cells.shape[1] != len(header):
         raise SubmissionError(f"{path}: rows have {cells.shape[1]} columns, the header {len(header)}")
     if not np.array_equal(cells[:, 0], np.arange(len(cells))):
@@ -102,6 +119,14 @@ def read_submission(path: Path) -> UInt8[Array, "N D"]:
     if pixels.min() < 0 or pixels.max() > 255:
         raise SubmissionError(f"{path}: values must lie in 0 … 255, got {pixels.min()} to {pixels.max()}")
     return pixels.astype(np.uint8)
+
+
+def _read_cells(file: TextIO) -> Int64[Array, "N columns"]:
+    """Whole numbers, and nothing else: what numpy 1 reads as one with a warning, as 2.5, is an error here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DeprecationWarning)
+        warnings.filterwarnings("ignore", "loadtxt: input contained no data", UserWarning)
+        return np.loadtxt(file, delimiter=",", dtype=np.int64, ndmin=2, comments=None)
 
 
 def score_submission(
@@ -123,7 +148,7 @@ def score_submission(
     if mine.shape != truth.shape:
         raise SubmissionError(f"the submission has {mine.shape[0]} rows of {mine.shape[1]} values, the truth "
                               f"{truth.shape[0]} of {truth.shape[1]}")  # fmt: skip
-    if len(mine) % length or not 1 <= counted < length:
+    if not 1 <= counted < length or not len(mine) or len(mine) % length:
         raise SubmissionError(f"{len(mine)} rows are no sequences of sequence_length={length} with counted={counted} "
                               f"predicted frames")  # fmt: skip
     made, true = (rearrange(rows, "(q t) d -> q t d", t=length)[:, 1 : counted + 1] for rows in (mine, truth))
