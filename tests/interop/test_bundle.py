@@ -1,6 +1,7 @@
 """A model as a folder that describes itself."""
 
 import json
+import os
 
 import pytest
 import torch
@@ -53,11 +54,53 @@ def test_the_card_says_what_it_is_and_what_it_scores(checkpoint, tmp_path):
 
 
 def test_what_is_in_the_way_is_kept(checkpoint, tmp_path):
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.txt").touch()
-    with pytest.raises(CheckpointError, match="holds something else"):
-        write_bundle(tmp_path / "mine", checkpoint, facts={}, metrics=None)
-    assert [file.name for file in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "thesis.txt").touch()
+    with pytest.raises(ValueError, match=r"holds something else \(thesis.txt\)"):
+        write_bundle(folder, checkpoint, facts={}, metrics=None)
+    (folder / "thesis.txt").unlink()
+    write_bundle(folder, checkpoint, facts={}, metrics=None)  # an empty folder is none
+    (folder / "evaluation").mkdir()
+    with pytest.raises(ValueError, match=r"holds something else \(evaluation\)"):
+        write_bundle(folder, checkpoint, facts={}, metrics=None)
+    assert (folder / "evaluation").is_dir()
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="is a file"):
+        write_bundle(tmp_path / "file", checkpoint, facts={}, metrics=None)
+    assert {entry.name for entry in tmp_path.iterdir()} == {"mine", "file"}
+
+
+def test_a_model_of_another_program_is_not_replaced(checkpoint, tmp_path):
+    """Its files may have the names of ours."""
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"architectures": ["Bert"], "version": 4}))
+    (folder / "model.safetensors").write_bytes(b"theirs")
+    with pytest.raises(ValueError, match="holds something else"):
+        write_bundle(folder, checkpoint, facts={}, metrics=None)
+    assert (folder / "model.safetensors").read_bytes() == b"theirs"
+
+
+def test_when_writing_fails_the_older_one_stays(checkpoint, tmp_path, monkeypatch):
+    write_bundle(tmp_path / "mine", checkpoint, facts={}, metrics=None)
+    (tmp_path / f".mine-{os.getpid()}").mkdir()  # of a killed process with the same number
+    replaced = []
+
+    def fail(source, target):
+        replaced.append((source, target))
+        if source.name != "mine" and len(replaced) == 2:
+            raise OSError("no space")
+        source.rename(target)
+
+    monkeypatch.setattr("vidpred.interop.bundle.os.replace", fail)
+    with pytest.raises(OSError, match="no space"):
+        write_bundle(tmp_path / "mine", checkpoint | {"state_dict": {}}, facts={}, metrics=None)
+    monkeypatch.setattr("vidpred.interop.bundle.write_card", lambda *given, **named: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write_bundle(tmp_path / "mine", checkpoint | {"state_dict": {}}, facts={}, metrics=None)
+    assert read_bundle(tmp_path / "mine")["state_dict"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["mine"]
 
 
 def test_damaged_and_newer_folders_are_told(checkpoint, tmp_path):
@@ -67,6 +110,7 @@ def test_damaged_and_newer_folders_are_told(checkpoint, tmp_path):
     for config, word in (
         (about | {"format": 99}, "this one is older"),
         ({"format": 1}, "does not say what"),
+        (about | {"format": "2"}, "does not say what"),
     ):
         (folder / "config.json").write_text(json.dumps(config))
         with pytest.raises(CheckpointError, match=word):

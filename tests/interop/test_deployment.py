@@ -9,9 +9,21 @@ import torch
 from samples import PRIORS, SHAPE, TINY, lively
 
 from vidpred.interop.deployment import ExportError, export_onnx, export_torch, rollout_exported
-from vidpred.networks import rollout
+from vidpred.networks import LabCVAE, rollout
+from vidpred.networks.features import unbind_steps
 
-CLIPS, STEPS = 3, 4  # not what graphs were traced with
+CASES = [("cvae", "standard", 1), ("cvae", "learned", 2), ("cvae-no-anchor", "standard", 1),
+         ("lab", "standard", 2), ("lab", "learned", 1)]  # fmt: skip
+SIZES = [(3, 4), (1, 1)]  # clips and steps: not what graphs were traced with
+TOLERANCE = 1e-4
+EXPORTS = {"torch": export_torch, "onnx": export_onnx}
+
+
+class Fixed(LabCVAE):
+    """A model that knows how many clips there are."""
+
+    def encode_poses(self, poses):
+        return super().encode_poses(poses) * torch.ones(len(poses), 1, 1, 1, 1)
 
 
 @pytest.fixture(autouse=True)
@@ -22,11 +34,28 @@ def _unchecked():
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
-def given(model):
+class Faint(LabCVAE):
+    """A model with a small constant that matters."""
+
+    def decode(self, previous, pose, z, context, carry):
+        frame, carry = super().decode(previous, pose, z, context, carry)
+        return frame + 1e4 * torch.sqrt((1e-9 * previous) ** 2 + 1e-8), carry
+
+
+def awake(name, prior):
+    """A tiny model whose frames depend on all that it is given: the lab's would hardly look at its poses."""
+    model = lively(TINY[name](prior=PRIORS[prior])).eval()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.mul_(1.5 if weight.ndim > 1 else 1.0)
+    return model
+
+
+def given(model, known, clips, steps):
     generator = torch.Generator().manual_seed(1)
-    frames = torch.rand(CLIPS, 1, 3, SHAPE.height, SHAPE.width, generator=generator)
-    poses = torch.rand(CLIPS, 1 + STEPS, 3, SHAPE.height, SHAPE.width, generator=generator)
-    return frames, poses, torch.randn(CLIPS, STEPS, *model.latent_shape, generator=generator)
+    frames = torch.rand(clips, known, 3, SHAPE.height, SHAPE.width, generator=generator)
+    poses = torch.rand(clips, known + steps, 3, SHAPE.height, SHAPE.width, generator=generator)
+    return frames, poses, torch.randn(clips, steps, *model.latent_shape, generator=generator)
 
 
 def expected(model, frames, poses, noise):
@@ -38,57 +67,142 @@ def expected(model, frames, poses, noise):
             return getattr(model, name)
 
         def prior(self, previous, pose):
-            mean, logvar = model.prior(previous, pose)
-            return type(model.prior(previous, pose))(mean + torch.exp(logvar / 2) * next(rows), logvar)
+            prior = model.prior(previous, pose)
+            return prior._replace(mean=prior.mean + torch.exp(prior.logvar / 2) * next(rows))
 
     with torch.no_grad():
         return rollout(Given(), frames, poses, z="mean")
 
 
-@pytest.mark.parametrize("prior", PRIORS)
-@pytest.mark.parametrize("name", ["cvae", "cvae-no-anchor", "lab"])
-def test_graphs_of_torch_roll_out_as_the_networks_do(name, prior, tmp_path):
-    model = lively(TINY[name](prior=PRIORS[prior])).eval()
-    export_torch(model, tmp_path / "graphs", context_frames=1)
+def check_rollouts(model, known, encoder, step, kept):
+    for size in SIZES:
+        frames, poses, noise = given(model, known, *size)
+        at_mean = rollout(model, frames, poses, z="mean")
+        found = rollout_exported(encoder, step, frames, poses, torch.zeros_like(noise), kept=kept)
+        torch.testing.assert_close(found, at_mean, atol=TOLERANCE, rtol=0)
+        drawn = expected(model, frames, poses, noise)
+        found = rollout_exported(encoder, step, frames, poses, noise, kept=kept)
+        torch.testing.assert_close(found, drawn, atol=TOLERANCE, rtol=0)
+        others = (drawn, rollout(model, 1 - frames, poses, z="mean"), rollout(model, frames, 1 - poses, z="mean"))
+        assert all((other - at_mean).abs().max() > 20 * TOLERANCE for other in others)  # or nothing was compared
+
+
+@pytest.mark.parametrize(("name", "prior", "known"), CASES)
+def test_graphs_of_torch_roll_out_as_the_networks_do(name, prior, known, tmp_path):
+    model = awake(name, prior)
+    export_torch(model, tmp_path / "graphs", context_frames=known)
     about = json.loads((tmp_path / "graphs" / "export.json").read_text())
     encoder, step = (torch.export.load(tmp_path / "graphs" / f"{part}.pt2").module() for part in ("encoder", "step"))
-    frames, poses, noise = given(model)
-    found = rollout_exported(encoder, step, frames, poses, torch.zeros_like(noise), kept=about["kept"])
-    torch.testing.assert_close(found, rollout(model, frames, poses, z="mean"), atol=1e-4, rtol=1e-4)
-    found = rollout_exported(encoder, step, frames, poses, noise, kept=about["kept"])
-    torch.testing.assert_close(found, expected(model, frames, poses, noise), atol=1e-4, rtol=1e-4)
+    check_rollouts(model, known, encoder, step, about["kept"])
 
 
-@pytest.mark.parametrize("name", ["cvae", "lab"])
-def test_graphs_of_onnx_roll_out_as_the_networks_do(name, tmp_path):
+def onnx_part(folder, part):
     onnxruntime = pytest.importorskip("onnxruntime")
-    model = lively(TINY[name](prior=PRIORS["learned"])).eval()
+    about = json.loads((folder / "export.json").read_text())[part]
+    session = onnxruntime.InferenceSession(folder / f"{part}.onnx")
+    found = {entry.name: entry.shape for entry in (*session.get_inputs(), *session.get_outputs())}
+    assert found == about["shapes"]
+    assert not any(0 in shape for shape in found.values())  # nobody has to pass what is empty
+
+    def run(*inputs):
+        named = dict(zip(about["inputs"], inputs, strict=True))
+        values = session.run(about["outputs"], {key: value.numpy() for key, value in named.items()})
+        outputs = [torch.from_numpy(np.asarray(value)) for value in values]
+        return outputs[0] if part == "step" else outputs
+
+    return run
+
+
+@pytest.mark.parametrize(("name", "prior", "known"), CASES)
+def test_graphs_of_onnx_roll_out_as_the_networks_do(name, prior, known, tmp_path):
+    model, folder = awake(name, prior), tmp_path / "graphs"
+    export_onnx(model, folder, context_frames=known)
+    kept = json.loads((folder / "export.json").read_text())["kept"]
+    check_rollouts(model, known, onnx_part(folder, "encoder"), onnx_part(folder, "step"), kept)
+
+
+def test_small_constants_survive_in_onnx(tmp_path):
+    """The optimizer of onnxscript takes an addition of 1e-8 away, wherever it stands; under a root it matters."""
+    model = lively(Faint(SHAPE, frame_width=8, pose_width=4, z_channels=4, fused_width=8)).eval()
     export_onnx(model, tmp_path / "graphs", context_frames=1)
+    encoder, step = (onnx_part(tmp_path / "graphs", part) for part in ("encoder", "step"))
+    frames, poses, noise = given(model, 1, 2, 2)
+    found = rollout_exported(encoder, step, frames, poses, torch.zeros_like(noise), kept=0)
+    torch.testing.assert_close(found, rollout(model, frames, poses, z="mean"), atol=TOLERANCE, rtol=0)
+
+
+def test_a_stranger_is_told_the_order_of_inputs_and_their_shapes(tmp_path):
+    """The names of ``export.json`` against the structures that the model gives, walked here by hand."""
+    model = lively(TINY["cvae"]()).eval()
+    export_torch(model, tmp_path / "graphs", context_frames=1)
     about = json.loads((tmp_path / "graphs" / "export.json").read_text())
+    frames, poses, noise = given(model, 1, 2, 3)
+    context, features = model.context(frames, poses[:, :1]), model.encode_poses(poses)
+    pose = unbind_steps(features)[0]
+    parts = {f"context_{number}": ["batch", *tensor.shape[1:]] for number, tensor in enumerate(context)}
+    timed = {f"pose_{number}": ["batch", "frames", *tensor.shape[2:]] for number, tensor in enumerate(features)}
+    steps = {f"pose_{number}": ["batch", *tensor.shape[1:]] for number, tensor in enumerate(pose)}
+    sizes = [SHAPE.height, SHAPE.width]
+    assert about["encoder"]["shapes"] == {
+        "frames": ["batch", 1, 3, *sizes], "poses": ["batch", "frames", 3, *sizes], **parts, **timed
+    }  # fmt: skip
+    assert about["step"]["shapes"] == {
+        "previous": ["batch", 3, *sizes], "noise": ["batch", *noise.shape[2:]], **parts, **steps,
+        "frame": ["batch", 3, *sizes],
+    }  # fmt: skip
+    assert about["encoder"]["outputs"] == [*parts, *timed]
+    assert about["step"]["inputs"] == ["previous", "noise", *parts, *timed]
+    assert about["kept"] == len(context)
+    assert any("step(previous, noise" in line for line in about["loop"])
 
-    def load(part):
-        session = onnxruntime.InferenceSession(tmp_path / "graphs" / f"{part}.onnx")
-        names = [entry.name for entry in session.get_inputs()]
 
-        def run(*inputs):
-            everything = dict(zip(about[part]["inputs"], inputs, strict=True))
-            values = session.run(None, {key: everything[key].numpy() for key in names})
-            outputs = [torch.from_numpy(np.asarray(value)) for value in values]
-            return outputs[0] if part == "step" else outputs
-
-        return run
-
-    frames, poses, noise = given(model)
-    found = rollout_exported(load("encoder"), load("step"), frames, poses, torch.zeros_like(noise), kept=about["kept"])
-    torch.testing.assert_close(found, rollout(model, frames, poses, z="mean"), atol=1e-4, rtol=1e-4)
+@pytest.mark.parametrize("form", EXPORTS)
+def test_a_graph_of_one_batch_size_is_refused(form, tmp_path):
+    model = Fixed(SHAPE, frame_width=8, pose_width=4, z_channels=4, fused_width=8)
+    with pytest.raises(ExportError, match=r"Fixed cannot be traced as a graph: .*batch"):
+        EXPORTS[form](model, tmp_path / "graphs", context_frames=1)
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_in_the_way_is_kept(tmp_path):
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.txt").touch()
-    with pytest.raises(ExportError, match="holds something else"):
-        export_torch(lively(TINY["lab"]()).eval(), tmp_path / "mine", context_frames=1)
-    assert (tmp_path / "mine" / "thesis.txt").exists()
+def test_what_cannot_be_exported_is_told(tmp_path):
+    model = TINY["lab"]()
+    with pytest.raises(ExportError, match="context_frames must be >= 1, got 0"):
+        export_torch(model, tmp_path / "graphs", context_frames=0)
+    model.parallel = False
+    with pytest.raises(ExportError, match="carries features"):
+        export_torch(model, tmp_path / "graphs", context_frames=1)
+    with pytest.raises(ExportError, match=r"got weights in torch\.bfloat16 on cpu"):
+        export_torch(model.bfloat16(), tmp_path / "graphs", context_frames=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_in_training_is_exported_as_it_predicts_and_stays_in_training(tmp_path):
+    model = lively(TINY["lab"]()).train()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    export_torch(model, tmp_path / "graphs", context_frames=1)
+    assert all(module.training for module in model.modules())
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    frames, poses, _ = given(model, 1, 2, 1)
+    encoder = torch.export.load(tmp_path / "graphs" / "encoder.pt2").module()
+    torch.testing.assert_close(encoder(frames, poses)[0], model.eval().encode_poses(poses))
+
+
+def test_an_older_export_is_replaced_and_what_else_is_in_the_way_is_kept(tmp_path):
+    model, folder = lively(TINY["lab"]()).eval(), tmp_path / "mine"
+    folder.mkdir()
+    (folder / "encoder.onnx").touch()
+    with pytest.raises(ValueError, match=r"holds something else \(encoder.onnx\)"):  # not ours, whatever its name
+        export_torch(model, folder, context_frames=1)
+    (folder / "encoder.onnx").unlink()
+    export_torch(model, folder, context_frames=1)
+    (folder / "step.pt2").write_bytes(b"older")
+    export_torch(model, folder, context_frames=1)
+    assert (folder / "step.pt2").stat().st_size > 10_000
+    (folder / "rollout.cpp").touch()
+    with pytest.raises(ValueError, match=r"holds something else \(rollout.cpp\)"):
+        export_torch(model, folder, context_frames=1)
+    assert sorted(file.name for file in folder.iterdir()) == ["encoder.pt2", "export.json", "rollout.cpp", "step.pt2"]
+    assert list(tmp_path.iterdir()) == [folder]
 
 
 def test_without_onnx_the_remedy_is_told(tmp_path, monkeypatch):

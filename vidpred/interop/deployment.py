@@ -8,28 +8,35 @@ The encoder computes once what depends on context and poses alone; a step predic
         previous = step(previous, noise_t, *fixed, *(part[:, t] for part in poses))
 
 with noise_t (B, Z, h, w) from N(0, I), or zeros for the prior's mean: z is drawn inside, mean + exp(logvar / 2) noise.
-``export.json`` names inputs and outputs, and says which outputs of the encoder are which.
+``export.json`` names inputs and outputs with their shapes, says which outputs of the encoder are which, and tells the
+loop again for a reader without this package.
 """
 
 import json
-import os
-import shutil
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from vidpred.interop.bundle import whole_folder
 from vidpred.networks import Model
 from vidpred.networks.features import map_features, unbind_steps
 from vidpred.networks.latent import reparameterize
 
 EXAMPLE = (2, 3)  # clips and frames that graphs are traced with
+LOOP = (
+    "found = encoder(frames, poses): the first `kept` outputs belong to the clip, the others have an axis of frames",
+    "previous = frames[:, K - 1], with K = context_frames",
+    "for t = K … T - 1: previous = step(previous, noise, found[:kept], then part[:, t] of every part of found[kept:])",
+    "every previous is a predicted frame; frames and pose maps lie in [0, 1], predictions may leave it a little",
+    "noise is drawn anew from N(0, I) for every step, or zeros for the prior's mean",
+)
 _OPSET = 20  # of ONNX: the first whose GridSample is what torch's grid_sample is today
 
 
@@ -86,11 +93,15 @@ class Step(nn.Module):
 
 
 def flatten(features: Any) -> list[Tensor]:
-    """All tensors of a structure, in their order."""
+    """All tensors of a structure that hold something, in their order.
+
+    Empty ones, as of the parts of a model without an anchor, do not go through graphs: nobody has to pass them.
+    """
     found: list[Tensor] = []
 
     def keep(tensor: Tensor) -> Tensor:
-        found.append(tensor)
+        if not _is_empty(tensor):
+            found.append(tensor)
         return tensor
 
     map_features(keep, features)
@@ -98,47 +109,63 @@ def flatten(features: Any) -> list[Tensor]:
 
 
 def refill(structure: Any, tensors: Sequence[Tensor]) -> Any:
-    """The structure with other tensors."""
+    """The structure with other tensors, as ``flatten`` gives them; what was empty is empty again."""
     remaining = iter(tensors)
-    return map_features(lambda _: next(remaining), structure)
+
+    def fill(example: Tensor) -> Tensor:
+        if not _is_empty(example):
+            return next(remaining)
+        return example.new_empty(tensors[0].shape[0], *example.shape[1:])  # not len(), which would fix the size
+
+    return map_features(fill, structure)
+
+
+def _is_empty(tensor: Tensor) -> bool:
+    return 0 in tensor.shape[1:]
 
 
 def export_torch(model: Model, folder: Path, *, context_frames: int) -> None:
     """Write ``encoder.pt2``, ``step.pt2`` and ``export.json``; any number of clips and frames.
 
     Args:
-        model: on the CPU, in evaluation mode.
+        model: on the CPU, in float32.
         folder: where; an older export is replaced.
-        context_frames: K.
+        context_frames: K ≥ 1.
 
     Raises:
-        ExportError: if something else is there, or the model cannot be traced.
+        ValueError: if something else is there.
+        ExportError: if the model is elsewhere or in another precision, or cannot be traced.
     """
-    with _folder(folder) as place, torch.no_grad():
-        for name, module, inputs, shapes, _ in _graphs(model, context_frames, place, "torch_export"):
-            program = torch.export.export(module, inputs, dynamic_shapes=shapes)
-            torch.export.save(program, place / f"{name}.pt2")
+    with _export_folder(folder) as place, _tracing(model, context_frames):
+        graphs = _graphs(model, context_frames)
+        _describe(place, "torch_export", graphs, model, context_frames)
+        for graph in graphs:
+            torch.export.save(_trace(graph), place / f"{graph.name}.pt2")
 
 
 def export_onnx(model: Model, folder: Path, *, context_frames: int) -> None:
     """Write ``encoder.onnx``, ``step.onnx`` and ``export.json``; any number of clips and frames.
 
     Args:
-        model: on the CPU, in evaluation mode.
+        model: on the CPU, in float32.
         folder: where; an older export is replaced.
-        context_frames: K.
+        context_frames: K ≥ 1.
 
     Raises:
-        ExportError: if ONNX is not installed, something else is there, or the model cannot be traced.
+        ValueError: if something else is there.
+        ExportError: if ONNX is not installed, the model is elsewhere or in another precision, or cannot be traced.
     """
     if not (find_spec("onnx") and find_spec("onnxscript")):
-        raise ExportError("format=onnx needs onnx and onnxscript: pip install 'vidpred[onnx]'")
-    with _folder(folder) as place, torch.no_grad(), warnings.catch_warnings():
+        raise ExportError("ONNX export needs onnx and onnxscript: pip install 'vidpred[onnx]'")
+    with _export_folder(folder) as place, _tracing(model, context_frames), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*The axis name: batch will not be used")
-        for name, module, inputs, shapes, names in _graphs(model, context_frames, place, "onnx"):
-            torch.onnx.export(
-                module, inputs, place / f"{name}.onnx", dynamo=True, dynamic_shapes=shapes, opset_version=_OPSET,
-                input_names=names["inputs"], output_names=names["outputs"], external_data=False, verbose=False,
+        graphs = _graphs(model, context_frames)
+        _describe(place, "onnx", graphs, model, context_frames)
+        for graph in graphs:
+            torch.onnx.export(  # not optimized: onnxscript takes 1e-8 for 0, and runtimes optimize by themselves
+                _trace(graph), f=place / f"{graph.name}.onnx", dynamo=True, dynamic_shapes=graph.free,  # their names
+                input_names=list(graph.inputs), output_names=list(graph.outputs), opset_version=_OPSET,
+                optimize=False, external_data=False, verbose=False,
             )  # fmt: skip
 
 
@@ -166,45 +193,78 @@ def rollout_exported(
     return torch.stack(predicted, dim=1)
 
 
-def _graphs(
-    model: Model, known: int, place: Path, kind: str
-) -> Iterator[tuple[str, nn.Module, tuple[Tensor, ...], Any, dict[str, list[str]]]]:
-    """Encoder and step with example inputs, which of their axes are free, and the names of inputs and outputs."""
+class _Graph(NamedTuple):
+    """What is traced: examples by name, and which of their axes are free."""
+
+    name: str
+    module: nn.Module
+    inputs: dict[str, Tensor]
+    outputs: dict[str, Tensor]
+    free: Any
+
+
+def _graphs(model: Model, known: int) -> list[_Graph]:
+    """Encoder and step."""
     shape, (clips, length) = model.shape, (EXAMPLE[0], EXAMPLE[1] + known)
     frames = torch.rand(clips, known, shape.channels, shape.height, shape.width)
-    poses = torch.rand(clips, length, shape.pose_channels, shape.height, shape.width)
-    noise = torch.randn(clips, *model.latent_shape)
-    batch, steps = torch.export.Dim("batch", min=1, max=1024), torch.export.Dim("frames", min=known + 1, max=65536)
-    encoder = Encoder(model, context_frames=known).eval()
-    context = model.context(frames, poses[:, :known])
-    features = model.encode_poses(poses)
+    maps = torch.rand(clips, length, shape.pose_channels, shape.height, shape.width)
+    context, features = model.context(frames, maps[:, :known]), model.encode_poses(maps)
     pose = unbind_steps(features)[known]
-    fixed = [f"context_{number}" for number in range(len(flatten(context)))]
-    parts = [f"pose_{number}" for number in range(len(flatten(features)))]
-    names = {
-        "encoder": {"inputs": ["frames", "poses"], "outputs": [*fixed, *parts]},
-        "step": {"inputs": ["previous", "noise", *fixed, *parts], "outputs": ["frame"]},
-    }
-    about = {"format": 1, "kind": kind, "context_frames": known, "shape": list(shape), "z": list(model.latent_shape),
-             "kept": len(fixed), **names}  # fmt: skip
-    (place / "export.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-    yield "encoder", encoder, (frames, poses), ({0: batch}, {0: batch, 1: steps}), names["encoder"]
-    inputs = (frames[:, -1], noise, *flatten(context), *flatten(pose))
-    free: Any = ({0: batch}, {0: batch}, tuple({0: batch} for _ in inputs[2:]))
-    yield "step", Step(model, context, pose).eval(), inputs, free, names["step"]
+    fixed = {f"context_{number}": tensor for number, tensor in enumerate(flatten(context))}
+    parts = {f"pose_{number}": tensor for number, tensor in enumerate(flatten(features))}
+    own = dict(zip(parts, flatten(pose), strict=True))
+    batch, steps = torch.export.Dim("batch", min=1, max=1024), torch.export.Dim("frames", min=known + 1, max=65536)
+    encoder = _Graph(
+        "encoder", Encoder(model, context_frames=known).eval(), {"frames": frames, "poses": maps}, fixed | parts,
+        ({0: batch}, {0: batch, 1: steps}),
+    )  # fmt: skip
+    given = {"previous": frames[:, -1], "noise": torch.randn(clips, *model.latent_shape)}
+    free = ({0: batch}, {0: batch}, tuple({0: batch} for _ in fixed | own))
+    step = _Graph("step", Step(model, context, pose).eval(), given | fixed | own, {"frame": frames[:, -1]}, free)
+    return [encoder, step]
+
+
+def _trace(graph: _Graph) -> torch.export.ExportedProgram:
+    """The graph, also of what becomes ONNX: given a module, that exporter fixes sizes where this one refuses."""
+    return torch.export.export(graph.module, tuple(graph.inputs.values()), dynamic_shapes=graph.free)
+
+
+def _describe(place: Path, kind: str, graphs: Sequence[_Graph], model: Model, known: int) -> None:
+    """Write ``export.json``."""
+    about: dict[str, Any] = {"format": 1, "kind": kind, "context_frames": known, "shape": list(model.shape),
+                             "z": list(model.latent_shape), "loop": LOOP}  # fmt: skip
+    for graph in graphs:
+        timed = {"poses", *(name for name in graph.outputs if name.startswith("pose_"))}
+        shapes = {name: ["batch", "frames", *tensor.shape[2:]] if name in timed else ["batch", *tensor.shape[1:]]
+                  for name, tensor in (graph.inputs | graph.outputs).items()}  # fmt: skip
+        about[graph.name] = {"inputs": list(graph.inputs), "outputs": list(graph.outputs), "shapes": shapes}
+    about["kept"] = sum(name.startswith("context_") for name in graphs[0].outputs)
+    (place / "export.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 @contextmanager
-def _folder(folder: Path) -> Iterator[Path]:
-    """A temporary folder that takes the final name when all is in it."""
-    if folder.exists() and not (folder / "export.json").is_file() and (folder.is_file() or any(folder.iterdir())):
-        raise ExportError(f"out={folder} holds something else: choose another name")
-    temporary = folder.with_name(f".{folder.name}-{os.getpid()}")
-    temporary.mkdir(parents=True)
+def _tracing(model: Model, known: int) -> Iterator[None]:
+    """Evaluation mode, without gradients, and back; errors of the tracer say which model it was."""
+    assert isinstance(model, nn.Module)
+    found = {f"{weight.dtype} on {weight.device.type}" for weight in model.parameters()} - {"torch.float32 on cpu"}
+    if found:
+        raise ExportError(f"graphs are of models in torch.float32 on cpu, got weights in {', '.join(sorted(found))}")
+    if known < 1:
+        raise ExportError(f"context_frames must be >= 1, got {known}")
+    training = model.training
+    model.eval()
     try:
-        yield temporary
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(temporary, folder)
+        with torch.no_grad():
+            yield
+    except ExportError:
+        raise
+    except (RuntimeError, TypeError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise ExportError(f"{type(model).__name__} cannot be traced as a graph: {reason}") from error
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        model.train(training)
+
+
+def _export_folder(folder: Path) -> AbstractContextManager[Path]:
+    files = {"export.json"} | {f"{name}.{end}" for name in ("encoder", "step") for end in ("pt2", "onnx")}
+    return whole_folder(folder, files=files, marker="export.json", keys={"format", "kind", "context_frames", "kept"})
