@@ -95,6 +95,7 @@ def test_the_split_that_chose_the_checkpoint_is_scored_on_demand_only(trained, c
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout.count("The checkpoint was chosen on this split (val): its score is too good.") == 2
     assert re.search(r"best\.ckpt.*(is better than|cannot be told apart|score alike)", answer.stdout)
+    assert "PSNR dB of all checkpoints" in answer.stdout
     assert sorted(folder.name for folder in (cwd / "ev").iterdir()) == ["0-best", "1-last"]
     compared = json.loads((cwd / "ev" / "1-last" / "comparison.json").read_text())
     assert set(compared["differences"]["psnr"]) == {"mean", "low", "high"}

@@ -143,6 +143,7 @@ def test_the_three_lines_of_python(trained):
         (("image={me}", "poses={dance}", "video_fps=5"), "video_fps=5 means nothing"),
         (("image={me}", "poses={broken}", "skeleton=coco"), "skeleton=coco means nothing"),
         (("score=truth.csv",), "add format=submission"),
+        (("show=[prediction,posse]",), "posse is none of picture, pose"),
         (("show=[]",), "nothing to show"),
         (("format=gif",), "film or submission"),
     ],

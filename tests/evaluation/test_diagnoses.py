@@ -140,6 +140,12 @@ def test_following_is_told_between_the_true_frames_and_the_copied_one(reach, wor
     assert found.numbers["copy_context_pck"] == 0.0
 
 
+def test_people_who_hardly_move_do_not_tell_whether_poses_are_taken():
+    joints = Joints(np.full((8, 2), 0.5), np.ones((8, 2), bool), np.full(8, 20.0))
+    clips = [clip._replace(joints=dict.fromkeys(("model", "truth", "copy_context"), joints)) for clip in flat()]
+    assert by_question(clips)["Do people take the poses asked for?"].sentence.startswith("These clips do not tell")
+
+
 def test_diagnoses_of_a_real_network_end_in_sentences(data):
     torch.manual_seed(0)
     model = CVAE(data.shape, widths=(8, 8, 8), slots=4, z_channels=2)

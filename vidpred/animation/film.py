@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
@@ -19,7 +19,7 @@ _PER_ROW = (5, 4, 3)  # films next to each other, where there are more than a ro
 
 
 def write_film(
-    predictor: Predictor, stage: Stage, out: Path, *, show: Sequence[Shown], z: str = "sample",
+    predictor: Predictor, stage: Stage, out: Path, *, show: Sequence[str], z: str = "sample",
     temperature: float = 1.0, samples: int = 1, seed: int = 0, fps: float | None = None, scale: int = 1,
     upscale: Upscale = "nearest", advance: Callable[[int], None] = lambda frames: None,
 ) -> int:  # fmt: skip
@@ -29,7 +29,7 @@ def write_film(
         predictor: the model.
         stage: context and poses.
         out: the film: .mp4, .gif, .npz, or a folder of pictures.
-        show: what stands side by side, in this order; the truth where it is known.
+        show: what stands side by side, in this order: of ``Shown``; the truth where it is known.
         z: "sample" from the prior, or its "mean".
         temperature: factor on the standard deviation of the samples.
         samples: films of the same picture and poses.
@@ -43,8 +43,11 @@ def write_film(
         The number of frames.
 
     Raises:
-        ValueError: if nothing is to be shown, or the place cannot be written to.
+        ValueError: if nothing is to be shown, or something unknown, or the place cannot be written to.
     """
+    unknown = [name for name in show if name not in get_args(Shown)]
+    if unknown:
+        raise ValueError(f"show={list(show)}: {unknown[0]} is none of {', '.join(get_args(Shown))}")
     shown = [name for name in show if name != "truth" or stage.truth is not None]
     if not shown or samples < 1 or scale < 1:
         raise ValueError(f"there is nothing to show: show={list(show)}, samples={samples}, scale={scale}")

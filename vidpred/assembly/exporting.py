@@ -7,7 +7,7 @@ import torch
 from omegaconf import DictConfig
 
 from vidpred.assembly.trained import LabOptions, load_predictor, open_checkpoint
-from vidpred.interop.bundle import is_bundle, write_bundle
+from vidpred.interop.bundle import write_bundle
 from vidpred.interop.deployment import export_onnx, export_torch
 from vidpred.interop.lab import export_checkpoint
 from vidpred.networks import LabCVAE
@@ -30,7 +30,7 @@ def export(cfg: DictConfig) -> Path:
     name = "export/lab.ckpt" if cfg.format == "lab" else f"export/{cfg.format}"
     out = Path(cfg.out).expanduser() if cfg.out is not None else home_of(path) / name
     if cfg.format == "safetensors":
-        home = RunFolder(path if path.is_dir() and not is_bundle(path) else home_of(path))
+        home = RunFolder(home_of(path))
         write_bundle(out, open_checkpoint(path, lab=lab), facts=_known(home, "run.json") or {},
                      metrics=_known(home, "evaluation/metrics.json"))  # fmt: skip
         return out

@@ -140,8 +140,10 @@ def _following(clips: Sequence[ExaminedClip]) -> Diagnosis:
     films = {name: follow([clip.joints[name] for clip in clips]) for name in clips[0].joints}
     model, truth, copied = films["model"], films["truth"], films["copy_context"]
     numbers = {f"{name}_{key}": value for name, one in films.items() for key, value in one._asdict().items()}
-    way = (model.pck - copied.pck) / max(truth.pck - copied.pck, 1e-9)
-    verdict = ("They take them" if way > _FOLLOWS[1] else "They take them in part" if way > _FOLLOWS[0]
+    room = truth.pck - copied.pck
+    way = (model.pck - copied.pck) / max(room, 1e-9)
+    verdict = ("These clips do not tell, the copied frame has most joints in place" if room < _FOLLOWS[0]
+               else "They take them" if way > _FOLLOWS[1] else "They take them in part" if way > _FOLLOWS[0]
                else "They do not take them")  # fmt: skip
     return Diagnosis(
         "Do people take the poses asked for?",
