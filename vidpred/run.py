@@ -18,14 +18,14 @@ def main(cfg: "DictConfig") -> float:
     from vidpred.assembly import build_run, prepare_plan
     from vidpred.configuration import list_choices
     from vidpred.data.statistics import describe_store
-    from vidpred.evaluation.outcome import record_outcome
+    from vidpred.evaluation.outcome import record_outcome, validation_protocol
     from vidpred.reporting.data import print_statistics
     from vidpred.reporting.outcome import print_changes, print_outcome
     from vidpred.reporting.schedules import print_expectations, print_preview
     from vidpred.runfolder import RunFolder
     from vidpred.training.provenance import describe
     from vidpred.training.tracking import log_outcome
-    from vidpred.viz.courses import courses_figure
+    from vidpred.viz.courses import courses_figure, to_dict
 
     # Lightning 2.6 calls what torch 2.14 has deprecated; there is nothing that a user could do about it
     warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
@@ -43,13 +43,16 @@ def main(cfg: "DictConfig") -> float:
         statistics = {split: describe_store(run.data.store(split))._asdict() for split in ("train", "val")}
         folder.write_json("data.json", statistics)
         print_statistics(statistics)
-        courses_figure(run.plan.courses(), epochs=run.plan.epochs).savefig(folder["schedules.png"])
-        print_expectations(run.plan.courses())
+        courses = run.plan.courses()
+        courses_figure(courses, epochs=run.plan.epochs).savefig(folder["schedules.png"])
+        folder.write_json("schedules.json", {"epochs": run.plan.epochs, "courses": [to_dict(one) for one in courses]})
+        print_expectations(courses)
         if checkpoint is not None:
             print_changes(folder, list_choices(cfg))
         parameters = sum(weight.numel() for weight in module.parameters())
         describe(folder, config=module.config, choices=list_choices(cfg), data=run.data.source.fingerprint,
-                 parameters=parameters, precision=str(trainer.precision))  # fmt: skip
+                 protocol=validation_protocol(cfg.validation.z).fingerprint, parameters=parameters,
+                 precision=str(trainer.precision))  # fmt: skip
     trainer.fit(module, datamodule=run.data, ckpt_path=checkpoint, weights_only=True)
     if not trainer.is_global_zero:
         return float("nan")

@@ -4,13 +4,21 @@
 file                       what
 =========================  ==============================================================================
 ``config.yaml``            the configuration, resolved
-``run.json``               when, where and with what: seed, command, git revision, data, versions
+``run.json``               when, where and with what: seed, command, git revision, data, protocol of its validations,
+                           versions
 ``data.json``              of every split: frames, share of moving pixels, PSNR of copying at several horizons
+``schedules.json``         ``courses`` over ``epochs``: of every schedule its name, its sentence and, at up to 500
+                           places spread evenly over the run, its values, or null where they follow the training
 ``schedules.png``          beta, forcing probability, learning rate and clip length over the run
 ``metrics.csv``            one row per epoch: epoch, step, seconds, and every logged metric's mean
 ``psnr.npz``               validation PSNR of the best epoch: ``clips`` (B,), ``model`` (B, S) in dB, NaN past
                            a clip's end, and ``context_frames``; ``model_sample`` or ``model_mean`` with the
                            other z, and every baseline under its own name
+``validations.npz``        of every validation (V) ``epochs`` and ``steps`` before it, and of every clip (B) the means
+                           over its frames: ``clips`` (B,), ``psnr`` (V, B) in dB, ``ssim`` (V, B)
+``films.npz``              at the best epoch the numbers of the shown ``clips``, of the ``best`` and the ``worst``, and
+                           of clip N ``pose_N``, ``truth_N``, ``prediction_N`` (T, H, W, 3), uint8, and ``every_N``:
+                           1 for all its frames, k for every k-th
 ``summary.json``           status, best and last scores, baselines
 ``doctor.json``            does z live: numbers and verdict of the last validation
 ``film.gif``               truth, pose and prediction of a few validation clips, at the best epoch

@@ -156,6 +156,7 @@ def test_the_run_folder_describes_the_run(compose, tmp_path):
         config=run.module.config,
         choices={"kl_anneal": "none"},
         data=run.data.source.fingerprint,
+        protocol="0123",
         parameters=1,
         precision="32",
     )
@@ -291,3 +292,34 @@ def test_lightning_predicts_whole_sequences(compose):
     films = run.trainer.predict(run.module, datamodule=run.data)
     assert [tuple(film.shape) for film in films] == [(3, 7, 3, 16, 32)]
     assert torch.isfinite(films[0]).all()
+
+
+def test_every_validation_leaves_the_scores_of_its_clips(compose, tmp_path):
+    run = fit(compose(*SMALL, "logger=none", run_dir=tmp_path / "run"))
+    folder = RunFolder(tmp_path / "run")
+    arrays, rows = folder.read_arrays("validations.npz"), folder.read_rows()
+    assert arrays["epochs"].tolist() == [row["epoch"] for row in rows if "psnr/val" in row]
+    for name in ("psnr", "ssim"):
+        assert arrays[name].shape == (len(arrays["epochs"]), len(arrays["clips"]))
+        assert arrays[name].mean(axis=1) == pytest.approx([row[f"{name}/val"] for row in rows], abs=1e-4)
+    films = folder.read_arrays("films.npz")
+    assert set(films["clips"]) <= set(arrays["clips"])
+    best = arrays["psnr"][np.argmax(arrays["psnr"].mean(axis=1))]
+    assert int(films["best"]) == arrays["clips"][np.argmax(best)]
+    assert int(films["worst"]) == arrays["clips"][np.argmin(best)]
+    assert films[f"truth_{films['best']}"].shape == (7, 16, 32, 3)
+    target = run.data.clips("val").__getitems__(run.data.eval_sampler("val").windows[:1]).frames[0, 1:]
+    assert np.array_equal(films["truth_0"], target.permute(0, 2, 3, 1).numpy())
+
+
+def test_a_resumed_run_keeps_the_validations_before_it_and_repeats_none(compose, tmp_path):
+    fit(compose(*RESUMED, run_dir=tmp_path / "whole"))
+    fit(compose(*RESUMED, "callbacks.last.every_n_train_steps=6", "callbacks.last.every_n_epochs=null",
+                "callbacks.last.save_on_train_epoch_end=false", "+trainer.max_steps=9",
+                run_dir=tmp_path / "cut"))  # fmt: skip
+    assert RunFolder(tmp_path / "cut").read_arrays("validations.npz")["steps"].tolist() == [4, 8]
+    fit(compose(*RESUMED, run_dir=tmp_path / "cut"), tmp_path / "cut" / "checkpoints" / "last.ckpt")  # of step 6
+    whole, cut = (RunFolder(tmp_path / name).read_arrays("validations.npz") for name in ("whole", "cut"))
+    assert whole["steps"].tolist() == [4, 8, 12]
+    for name, values in whole.items():
+        assert np.array_equal(values, cut[name]), name

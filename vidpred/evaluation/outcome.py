@@ -33,7 +33,7 @@ def record_outcome(
 
     Returns:
         The scores: ``psnr_best``, ``psnr_last``, ``psnr_sample`` or ``psnr_mean`` of the best model with the other z,
-        and one per baseline, in dB.
+        and one per baseline, in dB; ``ssim_…`` and ``kl_…`` (the training's term) at the best and the last epoch.
     """
     arrays = folder.read_arrays("psnr.npz")
     known = int(arrays["context_frames"])
@@ -51,8 +51,7 @@ def record_outcome(
     means = mean_scores(curves)
     _draw(folder, curves, means, known)
     rows = folder.read_rows()
-    validated = [row["psnr/val"] for row in rows if "psnr/val" in row]
-    scores = {"psnr_best": means.pop("model"), "psnr_last": validated[-1]}
+    scores = {"psnr_best": means.pop("model"), **_course(rows)}
     if best is not None:
         scores[f"psnr_{other}"] = means.pop(f"model_{other}")
     summary = {
@@ -73,6 +72,16 @@ def record_outcome(
     }
     folder.write_json("summary.json", summary)
     return scores | means
+
+
+def _course(rows: list[Row]) -> dict[str, float]:
+    """PSNR of the last validation; SSIM and KL of the last and of that with the best PSNR, where they were measured."""
+    validated = [row for row in rows if "psnr/val" in row]
+    chosen = {"best": max(validated, key=lambda row: row["psnr/val"]), "last": validated[-1]}
+    measured = {"ssim": "ssim/val", "kl": "train/kl"}
+    return {"psnr_last": chosen["last"]["psnr/val"]} | {
+        f"{short}_{when}": row[name] for short, name in measured.items() for when, row in chosen.items() if name in row
+    }
 
 
 def psnr_of_rollouts(predictor: Predictor, data: ClipDataModule, *, z: Latent) -> dict[int, Float[Array, " S"]]:

@@ -18,6 +18,7 @@ Window = Literal["gaussian", "uniform"]
 MS_SSIM_SIZE = 176  # smallest side that five scales of an 11x11 window fit in
 SSIM_SIZE: dict[Window, int] = {"gaussian": 11, "uniform": 7}  # pixels of the window
 _UNIFORM = SSIM_SIZE["uniform"]
+_AT_ONCE = 32  # frames of each clip: memory does not grow with its length
 
 
 def ssim(
@@ -31,7 +32,10 @@ def ssim(
 
     Args and errors: those of :func:`ssim_map`.
     """
-    return reduce(ssim_map(predicted, target, data_range=data_range, window=window), "b t c h w -> b t", "mean")
+    check_shapes(predicted, target)
+    pieces = zip(torch.split(predicted, _AT_ONCE, dim=1), torch.split(target, _AT_ONCE, dim=1), strict=True)
+    maps = (ssim_map(*piece, data_range=data_range, window=window) for piece in pieces)
+    return torch.cat([reduce(values, "b t c h w -> b t", "mean") for values in maps], dim=1)
 
 
 def ssim_map(

@@ -15,10 +15,11 @@ from torch import Tensor
 
 from vidpred.runfolder import Row, RunFolder
 from vidpred.training import tracking
-from vidpred.training.module import Now, Rollouts, VideoPrediction
+from vidpred.training.gallery import Gallery
+from vidpred.training.module import ClipScores, Now, Rollouts, VideoPrediction
 from vidpred.types import Batch
 from vidpred.viz.figures import psnr_figure
-from vidpred.viz.films import Rows, encode_gif, save_png, side_by_side, strip, to_pixels
+from vidpred.viz.films import encode_gif, save_png, side_by_side, strip
 
 _SHOWN = {
     "train/loss_step": "loss",
@@ -33,12 +34,12 @@ _SHOWN = {
 class Recorder(Callback):
     """Keeps the run folder up to date, and shows the same pictures in TensorBoard.
 
-    After every epoch a row of ``metrics.csv``; after every validation a strip, a film and the PSNR per frame in
-    TensorBoard, and in the folder those of the best epoch so far.
+    After every epoch a row of ``metrics.csv``; after every validation the scores of its clips in ``validations.npz``, a
+    strip, a film and the PSNR per frame in TensorBoard, and in the folder those of the best epoch so far.
 
     Args:
         folder: of the run.
-        clips: validation clips that are shown.
+        clips: validation clips that are shown; in ``films.npz`` also the best and the worst.
         scale: how many times films and strips are enlarged.
     """
 
@@ -46,7 +47,8 @@ class Recorder(Callback):
         self.folder, self.clips, self.scale = folder, clips, scale
         self.best = float("-inf")
         self._rows: list[Row] = []
-        self._shown: list[Rows] = []
+        self._validations: dict[str, Array] = {}  # what validations.npz holds
+        self._gallery = Gallery(clips, known=1)
         self._started = 0.0
         self._seconds = 0.0
 
@@ -62,6 +64,7 @@ class Recorder(Callback):
         """Keep the rows of the epochs that a resumed run does not repeat; open TensorBoard on what matters."""
         self._started = time.perf_counter()
         self._rows = [row for row in self.folder.read_rows() if row["epoch"] < trainer.current_epoch]
+        self._validations = _until(self.folder, trainer.global_step)
         for logger in _tensorboards(trainer):
             logger.experiment.add_custom_scalars(tracking.LAYOUT)
 
@@ -81,25 +84,20 @@ class Recorder(Callback):
         self, trainer: Trainer, pl_module: VideoPrediction, outputs: Rollouts, batch: Batch, batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:  # fmt: skip
-        """Keep the first clips to show them."""
+        """Keep the clips that are shown."""
         if batch_idx == 0:
-            known = pl_module.context_frames
-            self._shown = [
-                {
-                    "pose": to_pixels(batch.poses[clip, known:]),
-                    "truth": to_pixels(batch.frames[clip, known:]),
-                    "prediction": to_pixels(outputs.predicted[clip]),
-                }
-                for clip in range(min(self.clips, len(batch.frames)))
-            ]
+            self._gallery = Gallery(self.clips, known=pl_module.context_frames)
+        self._gallery.add(outputs, batch)
 
     def on_validation_end(self, trainer: Trainer, pl_module: VideoPrediction) -> None:  # type: ignore[override]
         """Show this validation, and keep it if it is the best so far."""
         if trainer.sanity_checking or not trainer.is_global_zero:
             return
-        clips, scores = _as_matrix(pl_module.psnr_per_clip)
-        film = np.concatenate([side_by_side(rows, scale=self.scale) for rows in self._shown], axis=2)
-        still = np.concatenate([strip(rows, scale=self.scale) for rows in self._shown], axis=0)
+        clips, scores = _as_matrix({clip: found.psnr for clip, found in pl_module.clip_scores.items()})
+        self._keep_scores(trainer, pl_module.clip_scores)
+        shown = [one.rows for one in self._gallery.first]
+        film = np.concatenate([side_by_side(rows, scale=self.scale) for rows in shown], axis=2)
+        still = np.concatenate([strip(rows, scale=self.scale) for rows in shown], axis=0)
         gif = encode_gif(film, fps=pl_module.data.fps)
         figure = psnr_figure({"model": scores}, context_frames=pl_module.context_frames)
         for logger in _tensorboards(trainer):
@@ -111,9 +109,25 @@ class Recorder(Callback):
             self.best = mean
             self.folder.write("film.gif", gif)
             save_png(still, self.folder["strip.png"])
+            self.folder.write_arrays("films.npz", **self._gallery.to_arrays())
             self.folder.write_arrays(
                 "psnr.npz", clips=clips, model=scores, context_frames=np.array(pl_module.context_frames)
             )
+
+    def _keep_scores(self, trainer: Trainer, scores: dict[int, ClipScores]) -> None:
+        """Add this validation to ``validations.npz``; one at the same step, which a resumed run repeats, gives way."""
+        step = trainer.global_step
+        this = {
+            "epochs": np.array([trainer.current_epoch]), "steps": np.array([step]), "clips": np.array(list(scores)),
+            **{name: np.array([[float(getattr(clip, name).mean()) for clip in scores.values()]], dtype=np.float32)
+               for name in ClipScores._fields},
+        }  # fmt: skip
+        before = self._validations
+        if before and np.array_equal(before["clips"], this["clips"]):
+            kept = before["steps"] != step
+            this |= {name: np.concatenate([before[name][kept], this[name]]) for name in this if name != "clips"}
+        self._validations = this
+        self.folder.write_arrays("validations.npz", **this)
 
     def _elapsed(self) -> float:
         return self._seconds + (time.perf_counter() - self._started if self._started else 0.0)
@@ -193,6 +207,15 @@ class Throughput(Callback):
 
 def _tensorboards(trainer: Trainer) -> list[TensorBoardLogger]:
     return [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero]
+
+
+def _until(folder: RunFolder, step: int) -> dict[str, Array]:
+    """The validations that a run which goes on from a step does not repeat."""
+    if not (folder.path / "validations.npz").is_file():
+        return {}
+    arrays = folder.read_arrays("validations.npz")
+    kept = arrays["steps"] <= step
+    return {name: values if name == "clips" else values[kept] for name, values in arrays.items()}
 
 
 def _as_matrix(scores: dict[int, Tensor]) -> tuple[Array, Float[Array, "B S"]]:

@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from vidpred import __version__
 from vidpred.data.datamodule import ClipDataModule, batches_done
-from vidpred.metrics import psnr
+from vidpred.metrics import SSIM_SIZE, psnr, ssim
 from vidpred.networks import Model, rollout, unroll
 from vidpred.networks.unroll import Gradient, check_gradient
 from vidpred.objectives import Controller, Objective
@@ -59,7 +59,15 @@ class Rollouts(NamedTuple):
 
     sequence: Tensor  # (B,)
     psnr: Tensor  # (B, S), dB
+    ssim: Tensor  # (B, S), NaN where frames are smaller than its window
     predicted: Tensor  # (B, S, C, H, W)
+
+
+class ClipScores(NamedTuple):
+    """How a validation clip scores, frame by frame."""
+
+    psnr: Tensor  # (S,), dB
+    ssim: Tensor  # (S,)
 
 
 class VideoPrediction(LightningModule):
@@ -119,7 +127,7 @@ class VideoPrediction(LightningModule):
         self.guard = guard or StepGuard()
         self.seed, self.config = seed, config or {}
         self._make_optimizer = optimizer
-        self.psnr_per_clip: dict[int, Tensor] = {}
+        self.clip_scores: dict[int, ClipScores] = {}  # of the last validation, by the clip's number
         self._rollouts: list[Rollouts] = []
         self._announced = False
         if compiled:
@@ -169,7 +177,11 @@ class VideoPrediction(LightningModule):
     def validation_step(self, batch: Batch, index: int) -> Rollouts:  # type: ignore[override]
         """Roll out whole clips; the noise depends on the clip alone."""
         predicted, target = self._roll_out(batch), batch.frames[:, self.context_frames :]
-        rollouts = Rollouts(batch.sequence, psnr(predicted, target, data_range=1.0), predicted)
+        scores = psnr(predicted, target, data_range=1.0)
+        similar = scores.new_full(scores.shape, float("nan"))
+        if min(target.shape[-2:]) >= SSIM_SIZE["gaussian"]:
+            similar = ssim(predicted.clamp(0, 1), target, data_range=1.0)
+        rollouts = Rollouts(batch.sequence, scores, similar, predicted)
         self._rollouts.append(rollouts._replace(predicted=predicted[:0]))
         return rollouts
 
@@ -178,10 +190,13 @@ class VideoPrediction(LightningModule):
         return self._roll_out(batch)
 
     def on_validation_epoch_end(self) -> None:
-        """Mean over clips of the mean over frames of the per-frame PSNR, every clip once whatever the ranks."""
-        self.psnr_per_clip = self._gather_psnr()
-        per_clip = torch.stack([frames.mean() for frames in self.psnr_per_clip.values()])
-        self.log("psnr/val", per_clip.mean().to(self.device), prog_bar=True, sync_dist=False)
+        """Mean over clips of the mean over frames of the per-frame scores, every clip once whatever the ranks."""
+        self.clip_scores = self._gather_scores()
+        means = {name: torch.stack([getattr(clip, name).mean() for clip in self.clip_scores.values()]).mean()
+                 for name in ClipScores._fields}  # fmt: skip
+        self.log("psnr/val", means["psnr"].to(self.device), prog_bar=True, sync_dist=False)
+        if means["ssim"].isfinite():
+            self.log("ssim/val", means["ssim"].to(self.device), sync_dist=False)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimizer, and its schedule by step or epoch."""
@@ -289,12 +304,14 @@ class VideoPrediction(LightningModule):
         }
         self.log_dict(schedules, prog_bar=True, on_step=True, on_epoch=False)
 
-    def _gather_psnr(self) -> dict[int, Tensor]:
-        """Per-frame PSNR of every validation clip, from all ranks, by the clip's number."""
+    def _gather_scores(self) -> dict[int, ClipScores]:
+        """Per-frame scores of every validation clip, from all ranks, by the clip's number."""
         mine = {
-            int(clip): scores
+            int(clip): ClipScores(*scores)
             for rollouts in self._rollouts
-            for clip, scores in zip(rollouts.sequence.tolist(), rollouts.psnr.float().cpu(), strict=True)
+            for clip, *scores in zip(
+                rollouts.sequence.tolist(), rollouts.psnr.float().cpu(), rollouts.ssim.float().cpu(), strict=True
+            )
         }
         self._rollouts.clear()
         if self.trainer.world_size == 1:

@@ -18,8 +18,9 @@ _PACKAGES = ("vidpred", "torch", "torchvision", "lightning", "torchmetrics", "hy
 
 
 def describe(
-    folder: RunFolder, *, config: dict[str, Any], choices: dict[str, Any], data: str, parameters: int, precision: str
-) -> None:
+    folder: RunFolder, *, config: dict[str, Any], choices: dict[str, Any], data: str, protocol: str, parameters: int,
+    precision: str,
+) -> None:  # fmt: skip
     """Write ``config.yaml`` and ``run.json`` before training starts.
 
     Args:
@@ -27,6 +28,7 @@ def describe(
         config: the configuration, resolved, as plain containers.
         choices: what tells this run from others: the groups' choices and what the user has set.
         data: fingerprint of the data.
+        protocol: fingerprint of that of its validations.
         parameters: number of weights.
         precision: in which the run computes.
     """
@@ -40,6 +42,7 @@ def describe(
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "git": _revision(),
             "data": data,
+            "protocol": protocol,
             "parameters": parameters,
             "precision": precision,
             "device": _device(),

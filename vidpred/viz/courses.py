@@ -1,7 +1,7 @@
 """The courses of schedules over a run, as a figure and as characters."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -18,6 +18,14 @@ class Course(NamedTuple):
     name: str
     values: Float[Array, " N"] | None  # at positions spread evenly over the run; None where they are not known before
     sentence: str
+
+
+def to_dict(course: Course, *, points: int = 500) -> dict[str, Any]:
+    """The course for a JSON file; of more values than ``points`` as many, spread evenly from first to last."""
+    values = course.values
+    if values is not None and len(values) > points:
+        values = values[np.linspace(0, len(values) - 1, points).round().astype(int)]
+    return {**course._asdict(), "values": None if values is None else [float(f"{value:.6g}") for value in values]}
 
 
 def courses_figure(courses: Sequence[Course], *, epochs: int) -> Figure:

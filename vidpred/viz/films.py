@@ -28,6 +28,14 @@ def to_pixels(frames: Float[Tensor, "T C H W"]) -> UInt8[Array, "T H W 3"]:
     return rearrange(pixels, "t c h w -> t h w c").numpy()
 
 
+def shrink(film: UInt8[Array, "T H W 3"], side: int) -> UInt8[Array, "T h w 3"]:
+    """The film with no side longer than ``side`` pixels, by averages of whole blocks; as it is where it fits."""
+    factor = -(-max(film.shape[1:3]) // side)
+    if factor == 1:
+        return film
+    return np.stack([np.asarray(Image.fromarray(frame).reduce(factor)) for frame in film])
+
+
 def strip(rows: Rows, *, columns: int = 10, scale: int = 1) -> UInt8[Array, "h w 3"]:
     """A still picture: one row per film, ``columns`` moments spread evenly from first to last."""
     frames = min(len(film) for film in rows.values())
