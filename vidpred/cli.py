@@ -3,6 +3,7 @@
 Every verb is a module: ``python -m vidpred.run …`` is ``vidpred run …``. Nothing heavy is imported here.
 """
 
+import contextlib
 import difflib
 import os
 import re
@@ -25,7 +26,7 @@ VERBS = {
     "evaluate": "score a checkpoint on held-out clips",
     "predict": "make a film of a picture and somebody's dance",
     "export": "hand a model on in another format",
-    "report": "compare runs in a table",
+    "report": "compare runs: tables, charts and films on a page",
 }
 # values of these are paths, patterns or lists: they are quoted, so that Hydra's grammar takes them as they are
 PATH_OPTIONS = {"resume", "init_from", "ckpt", "out", "runs", "image", "poses", "data.root", "data.cache"}
@@ -76,12 +77,25 @@ def launch(verb: str, task: "Callable[[DictConfig], Any]") -> None:
         if verb == "run":
             arguments = _name_sweep(_continue_run(arguments))
         sys.argv = [sys.argv[0], *arguments]
-        _run_hydra(verb, task)
+        failures: list[str] = []
+        sweep = _sweep_of(arguments) if verb == "run" else None
+        try:
+            _run_hydra(verb, task, failures)
+        except Exception:
+            if not failures:
+                raise
+        if sweep is not None:
+            from vidpred.sweeping import finish_sweep
+
+            finish_sweep(sweep, failures)
+        if failures:
+            sys.exit(1)
     except Exception as error:
         _explain(error, verb, arguments)
 
 
-def _run_hydra(verb: str, task: "Callable[[DictConfig], Any]") -> None:
+def _run_hydra(verb: str, task: "Callable[[DictConfig], Any]", failures: list[str]) -> None:
+    """Let Hydra call the task, once or for every job of a sweep; what fails in jobs is added to ``failures``."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands errors on instead of printing them
     import hydra
 
@@ -92,11 +106,17 @@ def _run_hydra(verb: str, task: "Callable[[DictConfig], Any]") -> None:
         from hydra.core.hydra_config import HydraConfig
         from hydra.types import RunMode
 
+        hydra_config = HydraConfig.get()
         try:
             return task(cfg)
         except Exception as error:
-            if HydraConfig.get().mode == RunMode.MULTIRUN:
-                print(f"vidpred: job {HydraConfig.get().job.num} failed: {error}", file=sys.stderr)
+            if verb == "run":
+                _mark_failed(Path(hydra_config.runtime.output_dir), error)
+            if hydra_config.mode == RunMode.MULTIRUN:
+                failures.append(f"vidpred: job {hydra_config.job.num + 1} failed: {error}")
+                print(failures[-1], file=sys.stderr)
+                if not _is_users(error):
+                    traceback.print_exception(error)
                 raise
             failure.append(error)  # not through Hydra, which would print the overrides first
             return None
@@ -104,6 +124,15 @@ def _run_hydra(verb: str, task: "Callable[[DictConfig], Any]") -> None:
     hydra.main(config_path=str(find_conf()), config_name=verb, version_base="1.3")(guarded)()
     for error in failure:
         raise error
+
+
+def _mark_failed(folder: Path, error: Exception) -> None:
+    """Leave in the folder of a run, if it has begun, why it ended; reports say so."""
+    from vidpred.runfolder import RunFolder
+
+    if (folder / "run.json").is_file():
+        with contextlib.suppress(OSError):  # a full disk may be why it ended
+            RunFolder(folder).write_json("failed.json", {"error": str(error) or type(error).__name__})
 
 
 def _explain(error: Exception, verb: str, arguments: Sequence[str]) -> None:
@@ -196,6 +225,21 @@ def _name_sweep(arguments: list[str]) -> list[str]:
     names = (folder, *(folder.with_name(f"{folder.name}-{number}") for number in range(2, 1000)))
     free = next(path for path in names if not path.exists())
     return [*arguments, _quote_path(f"hydra.sweep.dir={free}")]
+
+
+def _sweep_of(arguments: Sequence[str]) -> Path | None:
+    """The folder of the sweep that a command starts, if it is one."""
+    given = {key: value for key, _, value in (argument.partition("=") for argument in arguments)}
+    if "hydra.sweep.dir" not in given or not given.keys() & {*_MULTIRUN, "sweep"}:
+        return None
+    return Path(_unquote(given["hydra.sweep.dir"]))
+
+
+def split_list(value: str) -> list[str]:
+    """Paths of an option that takes one or several: ``[a,b]`` is two, unless something has this very name."""
+    if value.startswith("[") and value.endswith("]") and not Path(value).exists():
+        return [_unquote(part.strip()) for part in value[1:-1].split(",") if part.strip()]
+    return [value]
 
 
 def _unquote(value: str) -> str:

@@ -1,4 +1,4 @@
-"""Compare runs: ``python -m vidpred.report runs=multirun/…``."""
+"""Compare runs: ``python -m vidpred.report runs=multirun/… out=report.html``."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,12 +10,29 @@ if TYPE_CHECKING:
 
 
 def main(cfg: "DictConfig") -> None:
-    """Print the table of all runs below a folder."""
-    from rich.console import Console
+    """Print the ranking of runs, and write a page with its figures and tables, unless ``format=text``."""
+    from vidpred.reporting.outcome import shorten
+    from vidpred.reporting.report import summary_tables, write_report
+    from vidpred.reporting.runs import find_runs, latest
+    from vidpred.reporting.tables import print_table
 
-    from vidpred.reporting.comparison import comparison_table, find_runs
-
-    Console().print(comparison_table(find_runs(Path(cfg.runs))))
+    if cfg.format not in ("html", "text"):
+        raise ValueError(f"format must be html or text, got {cfg.format!r}")
+    if cfg.closely < 0:
+        raise ValueError(f"closely must be >= 0, got {cfg.closely}")
+    patterns = [str(latest())] if cfg.runs is None else cli.split_list(cfg.runs)
+    runs = find_runs(patterns)
+    for table in summary_tables(runs):
+        print_table(table)
+    if cfg.format == "text":
+        return
+    place = Path(patterns[0]).expanduser()
+    home = place if len(patterns) == 1 and place.is_dir() else Path()
+    out = home / "report.html" if cfg.out is None else Path(cfg.out).expanduser()
+    if out.suffix not in (".html", ".htm"):
+        raise ValueError(f"out={out}: a report is an .html file")
+    report = write_report(runs, out, closely=cfg.closely)
+    print(f"report  {shorten(report.page)}\n        {shorten(report.files)}/  figures and tables")
 
 
 if __name__ == "__main__":

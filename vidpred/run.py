@@ -9,59 +9,94 @@ from vidpred import cli
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from vidpred.assembly import Run
+    from vidpred.runfolder import RunFolder
+
 
 def main(cfg: "DictConfig") -> float:
     """Train, score baselines and best model, print the outcome; its validation PSNR in dB (NaN on ranks above 0).
 
     With ``preview=true`` the schedules are drawn instead, and nothing is trained.
     """
-    from vidpred.assembly import build_run, prepare_plan
+    from vidpred.assembly import build_run
     from vidpred.configuration import list_choices
-    from vidpred.data.statistics import describe_store
-    from vidpred.evaluation.outcome import record_outcome, validation_protocol
-    from vidpred.reporting.data import print_statistics
-    from vidpred.reporting.outcome import print_changes, print_outcome
-    from vidpred.reporting.schedules import print_expectations, print_preview
+    from vidpred.evaluation.outcome import record_outcome
+    from vidpred.reporting.outcome import print_outcome
     from vidpred.runfolder import RunFolder
-    from vidpred.training.provenance import describe
     from vidpred.training.tracking import log_outcome
-    from vidpred.viz.courses import courses_figure, to_dict
 
     # Lightning 2.6 calls what torch 2.14 has deprecated; there is nothing that a user could do about it
     warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
     folder = RunFolder(Path(cfg.run_dir))
     if cfg.preview:
-        _, plan = prepare_plan(cfg)
-        courses_figure(plan.courses(), epochs=plan.epochs).savefig(folder["schedules.png"])
-        print_preview(plan.courses(), epochs=plan.epochs)
-        print(f"drawn in {folder.path / 'schedules.png'}")
+        _preview(cfg, folder)
         return float("nan")
     checkpoint = folder.resume_point(cfg.resume)
     run = build_run(cfg)
-    module, trainer = run.module, run.trainer
-    if trainer.is_global_zero:
-        statistics = {split: describe_store(run.data.store(split))._asdict() for split in ("train", "val")}
-        folder.write_json("data.json", statistics)
-        print_statistics(statistics)
-        courses = run.plan.courses()
-        courses_figure(courses, epochs=run.plan.epochs).savefig(folder["schedules.png"])
-        folder.write_json("schedules.json", {"epochs": run.plan.epochs, "courses": [to_dict(one) for one in courses]})
-        print_expectations(courses)
-        if checkpoint is not None:
-            print_changes(folder, list_choices(cfg))
-        parameters = sum(weight.numel() for weight in module.parameters())
-        describe(folder, config=module.config, choices=list_choices(cfg), data=run.data.source.fingerprint,
-                 protocol=validation_protocol(cfg.validation.z).fingerprint, parameters=parameters,
-                 precision=str(trainer.precision))  # fmt: skip
-    trainer.fit(module, datamodule=run.data, ckpt_path=checkpoint, weights_only=True)
-    if not trainer.is_global_zero:
+    if run.trainer.is_global_zero:
+        _begin(cfg, run, folder, resumed=checkpoint is not None)
+    run.trainer.fit(run.module, datamodule=run.data, ckpt_path=checkpoint, weights_only=True)
+    if not run.trainer.is_global_zero:
         return float("nan")
-    skipped = int(module.guard.skipped)
+    skipped = int(run.module.guard.skipped)
     scores = record_outcome(folder, run.data, baselines=cfg.baselines, best=run.best_predictor(folder),
                             z=cfg.validation.z, skipped_steps=skipped)  # fmt: skip
-    log_outcome(trainer, list_choices(cfg), scores)
-    print_outcome(folder)
+    log_outcome(run.trainer, list_choices(cfg), scores)
+    print_outcome(folder, next_steps=_job() is None)
     return scores["psnr_best"]
+
+
+def _preview(cfg: "DictConfig", folder: "RunFolder") -> None:
+    """Draw the schedules."""
+    from vidpred.assembly import prepare_plan
+    from vidpred.reporting.schedules import print_preview
+    from vidpred.viz.courses import courses_figure
+
+    _, plan = prepare_plan(cfg)
+    courses_figure(plan.courses(), epochs=plan.epochs).savefig(folder["schedules.png"])
+    print_preview(plan.courses(), epochs=plan.epochs)
+    print(f"drawn in {folder.path / 'schedules.png'}")
+
+
+def _begin(cfg: "DictConfig", run: "Run", folder: "RunFolder", *, resumed: bool) -> None:
+    """Write and print what is known of a run before it trains: data, schedules, origin."""
+    from vidpred.configuration import list_choices
+    from vidpred.data.statistics import describe_store
+    from vidpred.evaluation.outcome import validation_protocol
+    from vidpred.reporting.data import print_statistics
+    from vidpred.reporting.outcome import print_changes
+    from vidpred.reporting.schedules import print_expectations
+    from vidpred.training.provenance import describe
+    from vidpred.viz.courses import courses_figure, to_dict
+
+    statistics = {split: describe_store(run.data.store(split))._asdict() for split in ("train", "val")}
+    folder.write_json("data.json", statistics)
+    if _job() in (None, 0):  # the other jobs of a sweep would repeat it
+        print_statistics(statistics)
+    courses = run.plan.courses()
+    courses_figure(courses, epochs=run.plan.epochs).savefig(folder["schedules.png"])
+    folder.write_json("schedules.json", {"epochs": run.plan.epochs, "courses": [to_dict(one) for one in courses]})
+    print_expectations(courses)
+    if resumed:
+        print_changes(folder, list_choices(cfg))
+    describe(
+        folder,
+        config=run.module.config,
+        choices=list_choices(cfg),
+        data=run.data.source.fingerprint,
+        protocol=validation_protocol(cfg.validation.z).fingerprint,
+        parameters=sum(weight.numel() for weight in run.module.parameters()),
+        precision=str(run.trainer.precision),
+    )
+
+
+def _job() -> int | None:
+    """Which job of a sweep this is; None outside of sweeps."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    hydra = HydraConfig.get()
+    return hydra.job.num if hydra.mode == RunMode.MULTIRUN else None
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ file                       what
                            of clip N ``pose_N``, ``truth_N``, ``prediction_N`` (T, H, W, 3), uint8, and ``every_N``:
                            1 for all its frames, k for every k-th
 ``summary.json``           status, best and last scores, baselines
+``failed.json``            ``error``: why the run ended before its time; not there otherwise
 ``doctor.json``            does z live: numbers and verdict of the last validation
 ``film.gif``               truth, pose and prediction of a few validation clips, at the best epoch
 ``strip.png``              the same as a still picture
@@ -37,6 +38,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy import ndarray as Array
@@ -142,12 +144,21 @@ class RunFolder:
         self.write("metrics.csv", stream.getvalue())
 
     def read_rows(self) -> list[Row]:
-        """Read ``metrics.csv``; empty fields are left out. No file is no rows."""
+        """Read ``metrics.csv``; empty fields are left out. No file is no rows.
+
+        Raises:
+            RunFolderError: if it is no table of numbers.
+        """
         file = self.path / "metrics.csv"
         if not file.is_file():
             return []
-        with file.open(newline="", encoding="utf-8") as stream:
-            return [{name: _number(value) for name, value in row.items() if value} for row in csv.DictReader(stream)]
+        try:
+            with file.open(newline="", encoding="utf-8") as stream:
+                return [
+                    {name: _number(value) for name, value in row.items() if value} for row in csv.DictReader(stream)
+                ]
+        except (ValueError, TypeError, csv.Error):
+            raise RunFolderError(f"{file} cannot be read") from None
 
     def write_arrays(self, name: str, **arrays: Array) -> None:
         """Write a compressed npz file."""
@@ -159,13 +170,16 @@ class RunFolder:
         """Read an npz file; nothing in it is executed.
 
         Raises:
-            RunFolderError: if it is missing.
+            RunFolderError: if it is missing or unreadable.
         """
         file = self.path / name
         if not file.is_file():
             raise RunFolderError(f"{self.path} has no {name}: the run has not been validated yet")
-        with np.load(file, allow_pickle=False) as arrays:
-            return {key: arrays[key] for key in arrays.files}
+        try:
+            with np.load(file, allow_pickle=False) as arrays:
+                return {key: arrays[key] for key in arrays.files}
+        except (OSError, ValueError, EOFError, BadZipFile):
+            raise RunFolderError(f"{file} cannot be read") from None
 
 
 def short_name(curve: str) -> str:

@@ -6,7 +6,8 @@ import torch
 from PIL import Image
 
 from vidpred.viz.figures import psnr_figure
-from vidpred.viz.films import encode_gif, save_png, side_by_side, strip, to_pixels
+from vidpred.viz.films import encode_gif, save_png, side_by_side, strip
+from vidpred.viz.pixels import to_pixels
 
 
 def film(frames=6, height=16, width=24):

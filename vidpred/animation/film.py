@@ -10,7 +10,8 @@ from torch import Tensor
 
 from vidpred.animation.stage import Stage
 from vidpred.predictor import Predictor
-from vidpred.viz.films import Rows, Upscale, side_by_side, to_pixels
+from vidpred.viz.films import Rows, Upscale, side_by_side
+from vidpred.viz.pixels import to_pixels
 from vidpred.viz.writers import open_writer
 
 Shown = Literal["picture", "pose", "prediction", "truth"]

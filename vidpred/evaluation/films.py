@@ -13,7 +13,8 @@ from vidpred.networks import rollout
 from vidpred.predictor import Predictor
 from vidpred.runfolder import RunFolder
 from vidpred.seeds import clip_generators
-from vidpred.viz.films import encode_gif, save_png, side_by_side, strip, to_pixels
+from vidpred.viz.films import encode_gif, save_png, side_by_side, strip
+from vidpred.viz.pixels import to_pixels
 
 _SCALE = 3  # of films
 FILMS = tuple(f"{clip}.{kind}" for clip in ("best", "median", "worst") for kind in ("gif", "png"))

@@ -22,7 +22,7 @@ from vidpred.data.posing import skeleton_of
 from vidpred.data.source import Split
 from vidpred.pose.estimator import PoseEstimator
 from vidpred.pose.keypoints import present
-from vidpred.viz.films import to_pixels
+from vidpred.viz.pixels import to_pixels
 
 CORRECT = 0.1  # of the longer side of the person's box
 

@@ -1,91 +1,198 @@
-"""Runs next to each other: where they differ, and how they score."""
+"""Which runs can be compared, how they rank, and whether one is better than the others."""
 
-from pathlib import Path
-from typing import Any
+import string
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-import yaml
-from rich.table import Table
+import numpy as np
 
-from vidpred.runfolder import RunFolder, RunFolderError
+from vidpred.reporting.runs import Run, differences
+from vidpred.reporting.tables import Cell, Column, Table, number
+from vidpred.statistics import Interval, interval, paired_interval
 
-_ASIDE = ("run_dir", "resume", "logger", "callbacks", "hydra")  # differ from run to run and say nothing
-
-
-def find_runs(path: Path) -> list[RunFolder]:
-    """The runs at or below a folder, finished or not, in the order of their names.
-
-    Raises:
-        RunFolderError: if there is none.
-    """
-    runs = [RunFolder(file.parent) for file in sorted(path.rglob("run.json"))]
-    if not runs:
-        raise RunFolderError(f"runs={path}: there is no run in this folder")
-    return runs
+_SEED = "seed"
 
 
-def comparison_table(runs: list[RunFolder]) -> Table:
-    """One row per run, best first: options in which the runs differ, scores, time."""
-    options = differences([_options(run) for run in runs])
-    table = Table(title=f"{len(runs)} run{'s' if len(runs) > 1 else ''}, best first")
-    names = sorted({name for row in options for name in row})
-    table.add_column("run")
-    for name in names:
-        longest = max(len(str(row.get(name, "-"))) for row in options)
-        broken = name.replace(".", ".\n")
-        width = max(longest, *(len(line) for line in broken.splitlines()))
-        table.add_column(broken, overflow="fold", min_width=min(20, width))
-    for name in ("best\ndB", "last\ndB", "to\noracle", "z worth\ndB", "KL\nnats", "min"):
-        table.add_column(name, justify="right")
-    rows = [(_summary(run), run, row) for run, row in zip(runs, options, strict=True)]
-    for summary, run, row in sorted(rows, key=lambda entry: -(entry[0].get("psnr_best") or float("-inf"))):
-        way = summary.get("way_to_oracle")
-        scores = [f"{summary[key]:.2f}" if summary.get(key) is not None else "-" for key in ("psnr_best", "psnr_last")]
-        minutes = f"{summary['seconds'] / 60:.1f}" if "seconds" in summary else "unfinished"
-        table.add_row(run.path.name.partition("_")[0], *(str(row.get(name, "-")) for name in names), *scores,
-                      "-" if way is None else f"{way['db']:.0%}", *_latents(run), minutes)  # fmt: skip
-    return table
+class Setting(NamedTuple):
+    """Runs that differ in their seed alone."""
+
+    label: str
+    runs: Sequence[Run]
+
+    @property
+    def best(self) -> float | None:
+        """Mean over the seeds of the best validation PSNR, in dB."""
+        scores = [run.best for run in self.runs if run.best is not None]
+        return float(np.mean(scores)) if scores else None
 
 
-def differences(options: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of each run's options those in which not all runs agree."""
-    names = {name for row in options for name in row}
-    differing = {name for name in names if len({repr(row.get(name)) for row in options}) > 1}
-    return [{name: value for name, value in row.items() if name in differing} for row in options]
+class Field(NamedTuple):
+    """Runs whose scores can be compared: same data, same validation clips, same protocol."""
+
+    name: str
+    data: str | None  # fingerprint
+    protocol: str | None  # likewise
+    runs: Sequence[Run]  # best first
+    settings: Sequence[Setting]  # best first
+    options: dict[str, dict[str, Any]]  # by run, those in which not all agree
+
+    def setting_of(self, run: Run) -> Setting:
+        """The setting that a run belongs to."""
+        return next(setting for setting in self.settings if run in setting.runs)
 
 
-def _options(run: RunFolder) -> dict[str, Any]:
-    """What tells a run from others; the whole configuration where the run does not say."""
-    choices: dict[str, Any] | None = run.read_json("run.json").get("choices")
-    if choices is not None:
-        return choices
-    file = run.path / "config.yaml"
-    config = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return dict(_flatten({key: value for key, value in config.items() if key not in _ASIDE}))
+def make_fields(runs: Sequence[Run]) -> list[Field]:
+    """Part runs by what their scores hold for; the largest field comes first."""
+    parts: dict[tuple[Any, ...], list[Run]] = {}
+    for run in sorted(runs, key=lambda run: "model" not in run.psnr):  # those without scores join others
+        origin = (run.about.get("data"), _protocol(run))
+        key = (*origin, _clips(run))
+        if "model" not in run.psnr:
+            key = next((other for other in parts if other[:2] == origin), key)
+        parts.setdefault(key, []).append(run)
+    fields = sorted(parts.items(), key=lambda part: -len(part[1]))
+    return [_make_field(_letter(place), key[0], key[1], members) for place, (key, members) in enumerate(fields)]
 
 
-def _flatten(config: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    rows: list[tuple[str, Any]] = []
-    for key, value in config.items():
-        if isinstance(value, dict):
-            rows += _flatten(value, f"{prefix}{key}.")
-        else:
-            rows.append((f"{prefix}{key}".removesuffix("._target_"), value))
-    return rows
+def verdict(field: Field) -> str:
+    """Say which setting is best, if the paired interval of the best two tells."""
+    scored = [setting for setting in field.settings if any(len(run.clip_scores) for run in setting.runs)]
+    if not scored:
+        return "No run has been validated yet."
+    first = scored[0]
+    if len(scored) == 1:
+        spread = [run.best for run in first.runs if run.best is not None]
+        if len(spread) > 1:
+            return (
+                f"{len(spread)} seeds of one setting: {np.mean(spread):.2f} dB, {min(spread):.2f} to {max(spread):.2f}."
+            )
+        return "One run: there is nothing to compare it with."
+    second = scored[1]
+    matrices = [_scores(setting) for setting in (first, second)]
+    found = paired_interval(*matrices)
+    clips, seeds = matrices[0].shape[1], [len(matrix) for matrix in matrices]
+    basis = f"paired over {clips} validation clip{'s' * (clips > 1)}"
+    caveat = "" if min(seeds) > 1 else " One of the two has a single seed: another seed may rank them otherwise."
+    if np.isnan(found.low):
+        return (f"{first.label} is ahead of {second.label} by {found.mean:.2f} dB; one validation clip gives no "
+                f"interval, so there is no winner.{caveat}")  # fmt: skip
+    span = f"{found.mean:+.2f} dB, 95 % interval {found.low:+.2f} to {found.high:+.2f}, {basis}"
+    if found.low > 0:
+        return f"The best is {first.label}: ahead of the next, {second.label} ({span}).{caveat}"
+    return f"No winner: {first.label} and {second.label} cannot be told apart ({span}).{caveat}"
 
 
-def _latents(run: RunFolder) -> list[str]:
-    """What z is worth, and its KL a frame, at the last validation; dashes where no doctor was called."""
-    try:
-        told = run.read_json("doctor.json")
-    except RunFolderError:
-        return ["-", "-"]
-    return [f"{told['worth_db']:.2f}", f"{told['rate']:.1f}"]
+def summary_table(field: Field) -> Table:
+    """One row per run, best first: options in which the runs differ, scores with their intervals, cost."""
+    names = list(dict.fromkeys(name for options in field.options.values() for name in options))
+    columns = [
+        Column("run", numeric=False),
+        *(Column(name.replace(".", ".\n"), numeric=False) for name in names),
+        Column("best\nPSNR", "dB"), Column("95 %\ninterval", "dB", short=False),
+        Column("last\nPSNR", "dB"), Column("95 %\ninterval", "dB", short=False),
+        Column("SSIM"), Column("to\noracle"), Column("z\nworth", "dB"), Column("KL", "nats"),
+        Column("time", "min"), Column("frames/s"), Column("status", numeric=False),
+    ]  # fmt: skip
+    rows = [[Cell(run.name), *(_option(field.options[run.name].get(name)) for name in names), *_measures(run)]
+            for run in field.runs]  # fmt: skip
+    count = len(field.runs)
+    return Table(
+        key="summary",
+        title=f"{count} run{'s' * (count > 1)}, best first: validation rollouts, mean PSNR per frame",
+        columns=columns,
+        rows=rows,
+        note=f"data {field.data or 'unknown'}, protocol validation {field.protocol or 'unknown'}. {verdict(field)}",
+    )
 
 
-def _summary(run: RunFolder) -> dict[str, Any]:
-    """The outcome; of a run that did not finish, what its rows tell."""
-    try:
-        return run.read_json("summary.json")
-    except RunFolderError:
-        scores = [row["psnr/val"] for row in run.read_rows() if "psnr/val" in row]
-        return {"psnr_best": max(scores), "psnr_last": scores[-1]} if scores else {}
+def _measures(run: Run) -> list[Cell]:
+    """What a run has reached, and at what cost."""
+    best, last = _interval(run.clip_scores), _last(run)
+    seconds = run.rows[-1].get("seconds") if run.rows else None
+    way = run.summary.get("way_to_oracle")
+    speeds = run.course("speed/frames_per_second")[1]
+    return [
+        number(run.best),
+        _span(best),
+        number(None if last is None else last.mean),
+        _span(last),
+        number(_ssim(run), ".3f"),
+        number(None if way is None else way["db"], ".0%"),
+        number(run.doctor.get("worth_db")),
+        number(run.doctor.get("rate"), ".3g"),
+        number(None if seconds is None else seconds / 60, ".1f"),
+        number(float(speeds.mean()) if len(speeds) else None, ".0f"),
+        Cell(run.status),
+    ]
+
+
+def _last(run: Run) -> Interval | None:
+    if "psnr" in run.validations:
+        return _interval(run.validations["psnr"][-1])
+    scores = run.course("psnr/val")[1]
+    return Interval(float(scores[-1]), float("nan"), float("nan")) if len(scores) else None
+
+
+def _ssim(run: Run) -> float | None:
+    """At the best validation."""
+    if "psnr" not in run.validations:
+        return run.summary.get("ssim_best")
+    value = run.validations["ssim"][int(np.argmax(run.validations["psnr"].mean(axis=1)))].mean()
+    return float(value) if np.isfinite(value) else None
+
+
+def _interval(scores: np.ndarray) -> Interval | None:
+    return interval(scores.astype(float)) if len(scores) else None
+
+
+def _span(found: Interval | None) -> Cell:
+    if found is None or np.isnan(found.low):
+        return Cell("-")
+    return Cell(f"{found.low:.2f} to {found.high:.2f}")
+
+
+def _option(value: Any) -> Cell:
+    if value is None:
+        return Cell("-")
+    return Cell(str(value), float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None)
+
+
+def _make_field(name: str, data: str | None, protocol: str | None, runs: Sequence[Run]) -> Field:
+    ranked = sorted(runs, key=lambda run: -(float("-inf") if run.best is None else run.best))
+    options = dict(zip([run.name for run in ranked], differences([run.options for run in ranked]), strict=True))
+    groups: dict[str, list[Run]] = {}
+    for run in ranked:
+        groups.setdefault(_label(options[run.name], run.name), []).append(run)
+    if len(groups) == 1:
+        groups = {"all runs" if len(runs) > 1 else ranked[0].name: ranked}
+    settings = [Setting(label, members) for label, members in groups.items()]
+    settings.sort(key=lambda setting: -(float("-inf") if setting.best is None else setting.best))
+    return Field(name, data, protocol, ranked, settings, options)
+
+
+def _label(options: dict[str, Any], name: str) -> str:
+    """What tells a setting from others; runs that differ in nothing that is known are known by their names."""
+    told = [f"{key}={value}" for key, value in options.items() if key != _SEED]
+    return ", ".join(told) if told or _SEED in options else name
+
+
+def _scores(setting: Setting) -> np.ndarray:
+    """Best PSNR of every seed and clip."""
+    return np.stack([run.clip_scores for run in setting.runs if len(run.clip_scores)]).astype(float)
+
+
+def _protocol(run: Run) -> str | None:
+    return run.about.get("protocol") or run.summary.get("protocol")
+
+
+def _clips(run: Run) -> tuple[Any, ...]:
+    """What the scores are of: clips, frames, context."""
+    if "model" not in run.psnr:
+        return ()
+    return (*run.psnr["clips"].tolist(), run.psnr["model"].shape[1], int(run.psnr["context_frames"]))
+
+
+def _letter(place: int) -> str:
+    """A, B, … Z, and then A1, B1."""
+    turn, letter = divmod(place, 26)
+    return string.ascii_uppercase[letter] + (str(turn) if turn else "")

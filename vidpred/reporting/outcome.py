@@ -12,8 +12,8 @@ from vidpred.runfolder import BASELINES, RunFolder
 Z = {"mean": "z at the prior's mean", "sample": "one draw of z from the prior"}
 
 
-def print_outcome(folder: RunFolder, console: Console | None = None) -> None:
-    """Print scores, files and next commands of a finished run."""
+def print_outcome(folder: RunFolder, console: Console | None = None, *, next_steps: bool = True) -> None:
+    """Print scores of a finished run, and where its files are and what to do next."""
     console = console or Console(highlight=False, soft_wrap=True)
     summary = folder.read_json("summary.json")
     scores = {f"model: best epoch, {Z[summary['z']]}": summary["psnr_best"], **summary["baselines"]}
@@ -23,12 +23,15 @@ def print_outcome(folder: RunFolder, console: Console | None = None) -> None:
     console.print(table)
     for line in [*_verdict(summary["psnr_best"], summary), *_costs(summary)]:
         console.print(line)
+    if not next_steps:
+        return
     place = shorten(folder.path)
     for name, file in {"checkpoint": "checkpoints/best.ckpt", "film": "film.gif", "figure": "psnr.png"}.items():
         console.print(f"{name:<11}{place}/{file}")
     console.print("TensorBoard", f"{place}/tensorboard\n", sep=" ")
     console.print("Next:")
     for command in (
+        f"python -m vidpred.report runs={place}",
         f"python -m vidpred.evaluate ckpt={place}",
         f"python -m vidpred.predict ckpt={place}",
         f"python -m vidpred.run init_from={place}/checkpoints/best.ckpt",

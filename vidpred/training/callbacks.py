@@ -48,6 +48,11 @@ class Recorder(Callback):
         self.best = float("-inf")
         self._rows: list[Row] = []
         self._validations: dict[str, Array] = {}  # what validations.npz holds
+        self._before: dict[str, Any] = {}  # metrics when the last validation began
+        self._of_validation: set[str] = (
+            set()
+        )  # metrics that are measured in validation; Lightning keeps their last values
+        self._validated = False  # in this epoch
         self._gallery = Gallery(clips, known=1)
         self._started = 0.0
         self._seconds = 0.0
@@ -68,17 +73,26 @@ class Recorder(Callback):
         for logger in _tensorboards(trainer):
             logger.experiment.add_custom_scalars(tracking.LAYOUT)
 
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: VideoPrediction) -> None:  # type: ignore[override]
+        """This epoch has not been validated yet."""
+        self._validated = False
+
     def on_train_epoch_end(self, trainer: Trainer, pl_module: VideoPrediction) -> None:  # type: ignore[override]
-        """Add the epoch's row."""
+        """Add the epoch's row: of an epoch without validation, what training measured."""
+        stale = set() if self._validated else self._of_validation
         metrics = {
             name.removesuffix("_epoch"): float(value)
             for name, value in trainer.callback_metrics.items()
-            if not name.endswith("_step") and f"{name}_epoch" not in trainer.callback_metrics
+            if not name.endswith("_step") and f"{name}_epoch" not in trainer.callback_metrics and name not in stale
         }
         position = {"epoch": trainer.current_epoch, "step": trainer.global_step, "seconds": self._elapsed()}
         self._rows.append({**position, **metrics})
         if trainer.is_global_zero:
             self.folder.write_rows(self._rows)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: VideoPrediction) -> None:  # type: ignore[override]
+        """Keep the metrics of before."""
+        self._before = dict(trainer.callback_metrics)
 
     def on_validation_batch_end(  # type: ignore[override]
         self, trainer: Trainer, pl_module: VideoPrediction, outputs: Rollouts, batch: Batch, batch_idx: int,
@@ -91,6 +105,9 @@ class Recorder(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: VideoPrediction) -> None:  # type: ignore[override]
         """Show this validation, and keep it if it is the best so far."""
+        self._validated = not trainer.sanity_checking
+        self._of_validation |= {name for name, value in trainer.callback_metrics.items()
+                                if value is not self._before.get(name)}  # fmt: skip
         if trainer.sanity_checking or not trainer.is_global_zero:
             return
         clips, scores = _as_matrix({clip: found.psnr for clip, found in pl_module.clip_scores.items()})
@@ -142,6 +159,8 @@ class ProgressBar(RichProgressBar):
     def __init__(self, *, refresh_rate: int = 5) -> None:
         super().__init__(refresh_rate=refresh_rate)
         self._begun = (0.0, 0)
+        if not sys.stdout.isatty():
+            self.disable()
 
     def on_train_start(self, trainer: Trainer, pl_module: VideoPrediction) -> None:  # type: ignore[override]
         """Start the clock."""

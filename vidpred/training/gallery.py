@@ -8,7 +8,8 @@ from numpy import ndarray as Array
 
 from vidpred.training.module import Rollouts
 from vidpred.types import Batch
-from vidpred.viz.films import Rows, shrink, to_pixels
+from vidpred.viz.films import Rows, shrink
+from vidpred.viz.pixels import to_pixels
 
 _FRAMES, _SIDE = 160, 128  # of a film that is kept, at most
 

@@ -199,8 +199,15 @@ class VideoPrediction(LightningModule):
             self.log("ssim/val", means["ssim"].to(self.device), sync_dist=False)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """The optimizer, and its schedule by step or epoch."""
-        optimizer = self._make_optimizer(self.parameters())
+        """The optimizer, and its schedule by step or epoch.
+
+        Raises:
+            ValueError: if the optimizer refuses its options.
+        """
+        try:
+            optimizer = self._make_optimizer(self.parameters())
+        except ValueError as error:
+            raise ValueError(f"optimizer=…: {error}") from None
         by, now = self.lr_schedule.by, self.now
         total = now.steps if by == "step" else now.epochs
         scheduler = LambdaLR(optimizer, lambda position: self.lr_schedule(position, total))

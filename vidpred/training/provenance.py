@@ -21,7 +21,7 @@ def describe(
     folder: RunFolder, *, config: dict[str, Any], choices: dict[str, Any], data: str, protocol: str, parameters: int,
     precision: str,
 ) -> None:  # fmt: skip
-    """Write ``config.yaml`` and ``run.json`` before training starts.
+    """Write ``config.yaml`` and ``run.json`` before training starts; that an earlier start has failed is forgotten.
 
     Args:
         folder: of the run.
@@ -32,6 +32,7 @@ def describe(
         parameters: number of weights.
         precision: in which the run computes.
     """
+    (folder.path / "failed.json").unlink(missing_ok=True)
     folder.write("config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
     folder.write_json(
         "run.json",
