@@ -45,7 +45,8 @@ class Look:
              band: tuple[Array, Array] | None = None) -> Line:  # fmt: skip
         """A curve of a run."""
         dash = _DASHES[list(self.field.setting_of(run).runs).index(run) % len(_DASHES)]
-        return Line(label or self.label(run), x, y, self.color(run), dash, run.name, band)  # type: ignore[arg-type]
+        return Line(label or self.label(run), x, y, self.color(run), dash, run.name,  # type: ignore[arg-type]
+                    self.field.setting_of(run).label, band)  # fmt: skip
 
     def ordered(self) -> Iterator[Run]:
         """The runs, setting by setting."""
@@ -59,6 +60,11 @@ def schedules_chart(field: Field, look: Look, *, note: str) -> Chart:
     panels = [Panel(title, "", _with_plans(look, column, title)) for title, column in columns.items()]
     loss = _columns(look, "train/loss")
     panels.insert(2, Panel("training loss", "", loss, log=spread_over_orders(loss), noisy=True))
+    lengths = [
+        look.line(run, *planned) for run in look.ordered() if (planned := plan_of(run, "clip length")) is not None
+    ]
+    if any(np.ptp(line.y) for line in lengths):  # longer clips are harder: the loss rises with them
+        panels.append(Panel("clip length", "frames", lengths))
     return Chart("schedules", "Schedules", "epoch", [panel for panel in panels if panel.lines], note=note)
 
 
@@ -116,14 +122,22 @@ def _with_plans(look: Look, column: str, title: str) -> list[Line]:
     lines = _columns(look, column)
     name = {"forcing probability": "forcing_prob"}.get(title, title)
     for run in look.ordered():
-        planned = next((course["values"] for course in run.courses if course["name"] == name), None)
-        if run.summary or not planned or not run.planned:
+        planned = plan_of(run, name)
+        if run.summary or planned is None:
             continue
-        epochs = np.linspace(0, run.planned - 1, len(planned))
+        epochs, values = planned
         ahead = epochs >= run.epochs - 1
         label = f"{look.label(run)}, planned"
-        lines.append(Line(label, epochs[ahead], np.array(planned)[ahead], look.color(run), "dotted", run.name))
+        lines.append(Line(label, epochs[ahead], values[ahead], look.color(run), "dotted", run.name, label))
     return lines
+
+
+def plan_of(run: Run, name: str) -> tuple[Array, Array] | None:
+    """Epochs and values of a schedule as it was planned; None where that was not known."""
+    values = next((course["values"] for course in run.courses if course["name"] == name), None)
+    if not values or not run.planned:
+        return None
+    return np.linspace(0, run.planned - 1, len(values)), np.array(values, float)
 
 
 def _curve(run: Run, name: str) -> tuple[Array, Array]:

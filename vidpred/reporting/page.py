@@ -91,7 +91,7 @@ def _panel_data(panel: Panel) -> dict[str, Any]:
         places = np.searchsorted(across, line.x)
         band = {side: _spread(values, places, len(across))
                 for side, values in zip(("low", "high"), line.band or (), strict=False)}  # fmt: skip
-        lines.append({"label": line.label, "color": line.color, "dash": line.dash, "run": line.run,
+        lines.append({"label": line.label, "color": line.color, "dash": line.dash, "run": line.run, "group": line.group,
                       "y": _spread(line.y, places, len(across)), **band})  # fmt: skip
     return {"title": panel.title, "unit": panel.unit, "log": panel.log, "noisy": panel.noisy,
             "x": [_short(value) for value in across], "lines": lines}  # fmt: skip

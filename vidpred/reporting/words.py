@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from vidpred.reporting.charts import plan_of
 from vidpred.reporting.comparison import Field, Setting
 from vidpred.reporting.runs import Run, differences
 from vidpred.reporting.tables import Cell, Column, Table, number
@@ -55,7 +56,16 @@ def _tell_move(run: Run, column: str, name: str, loss: dict[float, float]) -> st
     times = _count_moves(steps)
     again = f" (the first of {times} such times)" if times > 1 else ""
     return (f"as {name} {verb} from {values[first]:.3g} at epoch {start:.0f} to {values[last]:.3g} at epoch {end:.0f}"
-            f"{again}{losses}")  # fmt: skip
+            f"{again}{losses}{_tell_lengths(run, start, end)}")  # fmt: skip
+
+
+def _tell_lengths(run: Run, start: float, end: float) -> str:
+    """What else moves the loss in these epochs: clips that grow."""
+    planned = plan_of(run, "clip length")
+    if planned is None:
+        return ""
+    shortest, longest = np.interp([start, end], *planned).round()
+    return f" (clips grow from {shortest:.0f} to {longest:.0f} frames meanwhile)" if longest > shortest else ""
 
 
 def _longest_move(steps: np.ndarray) -> tuple[int, int]:

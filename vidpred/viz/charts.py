@@ -32,6 +32,7 @@ class Line(NamedTuple):
     color: str
     dash: Literal["solid", "dashed", "dotted"] = "solid"
     run: str | None = None  # lines of one run are shown and hidden together
+    group: str = ""  # that legends name where there are too many lines
     band: tuple[Float[Array, " N"], Float[Array, " N"]] | None = None  # low and high
 
 
@@ -80,16 +81,19 @@ def chart_figure(chart: Chart) -> Figure:
     height = 3.4 if len(chart.panels) == 1 else 2.9 if chart.columns > 1 else 1.9
     figure = Figure(figsize=(9.6, 0.5 + height * rows), dpi=110, layout="constrained")
     grid = figure.subplots(rows, chart.columns, sharex=True, squeeze=False).flat
+    many = len({line.label for panel in chart.panels for line in panel.lines}) > _LEGEND
     named: dict[str, Line2D] = {}
     for axes, panel in zip(grid, chart.panels, strict=False):
-        named |= _draw_panel(axes, panel)
+        drawn = _draw_panel(axes, panel)
+        for line in panel.lines:
+            named.setdefault((line.group if many else "") or line.label, drawn[line.label])
     for axes in grid[len(chart.panels) :]:
         axes.set_visible(False)
     for axes in grid[max(0, len(chart.panels) - chart.columns) : len(chart.panels)]:
-        axes.set_xlabel(chart.across)
+        axes.set_xlabel(chart.across, fontsize=9)
         axes.tick_params(labelbottom=True)
-    shown = dict(list(named.items())[:_LEGEND])
     if len(named) > 1 or chart.columns == 1:
+        shown = dict(list(named.items())[:_LEGEND])
         more = f"… and {len(named) - _LEGEND} more" if len(named) > _LEGEND else None
         figure.legend(list(shown.values()), list(shown), title=more, frameon=False, fontsize=8, title_fontsize=8,
                       loc="outside right upper")  # fmt: skip

@@ -122,16 +122,21 @@
 
   function keyOf(panels) {
     const list = make("ul", "key");
+    const lines = panels.flatMap((panel) => panel.lines);
+    const many = new Set(lines.map((line) => line.label)).size > 24; // then settings, not runs
     const seen = new Map();
-    for (const line of panels.flatMap((panel) => panel.lines)) if (!seen.has(line.label)) seen.set(line.label, line);
-    if (seen.size < 2 || seen.size > 24) return list;
-    for (const line of seen.values()) {
+    for (const line of lines) {
+      const name = (many && line.group) || line.label;
+      if (!seen.has(name)) seen.set(name, line);
+    }
+    if (seen.size < 2) return list;
+    for (const [name, line] of seen) {
       const item = make("li");
-      item.dataset.run = line.run ?? "";
+      if (!many && line.run !== null) item.dataset.run = line.run;
       item.innerHTML = '<svg viewBox="0 0 26 8"><path d="M0 4H26" fill="none" stroke-width="2"/></svg>';
       item.querySelector("path").setAttribute("stroke", line.color);
       item.querySelector("path").setAttribute("stroke-dasharray", dashes[line.dash].join(" "));
-      item.append(line.label);
+      item.append(name);
       list.append(item);
     }
     return list;
