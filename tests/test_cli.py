@@ -86,7 +86,28 @@ def test_a_trained_run_can_be_predicted_from_and_reported(trained, cache):
     answer = vidpred("report", f"runs={cwd}", cwd=cwd, cache=cache, module=None)
     assert answer.returncode == 0, answer.stderr
     assert "1 run" in answer.stdout
+    assert (cwd / "report.html").is_file()
+    assert (cwd / "report" / "figures" / "losses.svg").is_file()
     assert not (cwd / "outputs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["runs=nowhere"], ["runs=nowhere", "no run of this name"]),
+        (["runs=."], ["runs=.", "no run in this folder"]),
+        ([], ["there is no run below outputs and multirun", "runs=FOLDER"]),
+        (["format=pdf"], ["format must be html or text, got 'pdf'"]),
+        (["closely=-1"], ["closely must be >= 0"]),
+    ],
+)
+def test_a_report_of_nothing_says_why(tmp_path, cache, arguments, words):
+    answer = vidpred(*arguments, cwd=tmp_path, cache=cache, module="vidpred.report")
+    assert answer.returncode == 2
+    assert len(answer.stderr.splitlines()) == 1
+    for word in words:
+        assert word in answer.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_resume_continues_a_run_in_its_folder(trained, cache):
@@ -101,7 +122,7 @@ def test_resume_continues_a_run_in_its_folder(trained, cache):
 def test_a_sweep_over_annealing_and_a_job_that_fails(tmp_path, cache):
     answer = vidpred("-m", "kl_anneal=none,monotonic,cyclical", *DEBUG, "trainer.max_epochs=1", "fit_schedules=false",
                      "teacher_forcing=never", cwd=tmp_path, cache=cache)  # fmt: skip
-    runs = sorted(folder.name for folder in (tmp_path / "multirun").glob("*/*/*") if folder.is_dir())
+    runs = sorted(file.parent.parent.name for file in (tmp_path / "multirun").glob("*/*/*/.hydra/config.yaml"))
     assert [name.split("_")[0] for name in runs] == ["0", "1", "2"]
     assert not any("=" in name for name in runs)
     finished = [folder.parent.name[0] for folder in tmp_path.rglob("summary.json")]
@@ -109,6 +130,20 @@ def test_a_sweep_over_annealing_and_a_job_that_fails(tmp_path, cache):
     assert answer.returncode == 2
     assert "job 2 failed: kl_anneal: 4 cycles do not fit" in answer.stderr
     assert "Traceback" not in answer.stderr
+    said = answer.stdout
+    assert [line.partition(":")[0] for line in said.splitlines() if line.startswith("── job")] == [
+        "── job 0 (1 of 3)", "── job 0", "── job 1 (2 of 3)", "── job 1", "── job 2 (3 of 3)", "── job 2"
+    ]  # fmt: skip
+    assert re.search(r"job 0: best PSNR \d+\.\d\d dB after .*; 1 of 3 jobs are done, about .* left", said)
+    assert said.count("copy any frame, 1 ahead") == 1  # the data's table is of the first job alone
+    assert "Next:" not in said
+    ranking = said[said.index("2 runs, best first") :]
+    assert {line.split()[1] for line in ranking.splitlines()[2:4]} == {"none", "monotonic"}
+    assert ranking.index("job 2 failed") < ranking.index("report  multirun/")
+    assert (tmp_path / said.partition("report  ")[2].splitlines()[0]).is_file()
+    text = vidpred("format=text", cwd=tmp_path, cache=cache, module="vidpred.report")
+    assert text.stdout.splitlines()[:4] == ranking.splitlines()[:4]
+    assert text.stdout.isascii()
 
 
 @pytest.mark.parametrize(
@@ -142,11 +177,11 @@ def test_a_misspelt_option_is_found_beside_one_that_has_no_default(tmp_path, cac
     assert "no option 'protcol' (did you mean 'protocol'?)" in answer.stderr
 
 
-@pytest.mark.parametrize("verb", ["evaluate", "predict", "report"])
+@pytest.mark.parametrize("verb", ["evaluate", "predict"])
 def test_what_a_verb_needs_is_said(tmp_path, cache, verb):
     answer = vidpred(verb, cwd=tmp_path, cache=cache, module=None)
     assert answer.returncode == 2
-    assert re.search(r"error: (ckpt|runs)=… is needed", answer.stderr)
+    assert re.search(r"error: ckpt=… is needed", answer.stderr)
 
 
 def test_verbs_are_listed_and_misspelt_ones_corrected(tmp_path, cache):

@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vidpred.configuration import find_conf, register_resolvers
 
@@ -35,6 +35,16 @@ PATH_OPTIONS |= {"source", "verify", "crop", "pose_estimator.files", "pose_estim
 PATH_OPTIONS |= {"skeleton", "score", "submission", "lab.root", "hydra.run.dir", "hydra.sweep.dir"}
 _MULTIRUN = ("-m", "--multirun")
 _PACKAGE = Path(__file__).resolve().parent
+
+
+class Failure(NamedTuple):
+    """A job of a sweep that failed."""
+
+    job: int
+    error: Exception
+
+    def __str__(self) -> str:
+        return f"job {self.job} failed: {self.error}"
 
 
 def main() -> None:
@@ -77,7 +87,7 @@ def launch(verb: str, task: "Callable[[DictConfig], Any]") -> None:
         if verb == "run":
             arguments = _name_sweep(_continue_run(arguments))
         sys.argv = [sys.argv[0], *arguments]
-        failures: list[str] = []
+        failures: list[Failure] = []
         sweep = _sweep_of(arguments) if verb == "run" else None
         try:
             _run_hydra(verb, task, failures)
@@ -87,14 +97,14 @@ def launch(verb: str, task: "Callable[[DictConfig], Any]") -> None:
         if sweep is not None:
             from vidpred.sweeping import finish_sweep
 
-            finish_sweep(sweep, failures)
+            finish_sweep(sweep, [str(failure) for failure in failures])
         if failures:
-            sys.exit(1)
+            sys.exit(2 if all(_is_users(failure.error) for failure in failures) else 1)
     except Exception as error:
         _explain(error, verb, arguments)
 
 
-def _run_hydra(verb: str, task: "Callable[[DictConfig], Any]", failures: list[str]) -> None:
+def _run_hydra(verb: str, task: "Callable[[DictConfig], Any]", failures: list[Failure]) -> None:
     """Let Hydra call the task, once or for every job of a sweep; what fails in jobs is added to ``failures``."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands errors on instead of printing them
     import hydra
@@ -113,8 +123,8 @@ def _run_hydra(verb: str, task: "Callable[[DictConfig], Any]", failures: list[st
             if verb == "run":
                 _mark_failed(Path(hydra_config.runtime.output_dir), error)
             if hydra_config.mode == RunMode.MULTIRUN:
-                failures.append(f"vidpred: job {hydra_config.job.num + 1} failed: {error}")
-                print(failures[-1], file=sys.stderr)
+                failures.append(Failure(hydra_config.job.num, error))
+                print(f"vidpred: {failures[-1]}", file=sys.stderr)
                 if not _is_users(error):
                     traceback.print_exception(error)
                 raise

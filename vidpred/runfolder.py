@@ -176,7 +176,7 @@ class RunFolder:
         if not file.is_file():
             raise RunFolderError(f"{self.path} has no {name}: the run has not been validated yet")
         try:
-            with np.load(file, allow_pickle=False) as arrays:
+            with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
                 return {key: arrays[key] for key in arrays.files}
         except (OSError, ValueError, EOFError, BadZipFile):
             raise RunFolderError(f"{file} cannot be read") from None

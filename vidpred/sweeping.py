@@ -33,8 +33,8 @@ class SweepProgress(Callback):
         """Say which job begins."""
         self._began = time.perf_counter()
         if _tells(config):
-            total = f" of {self._total}" if self._total else ""
-            print(f"\n── job {config.hydra.job.num + 1}{total}: {_differing(config)}", flush=True)
+            place = f" ({config.hydra.job.num + 1} of {self._total})" if self._total else ""
+            print(f"\n── job {config.hydra.job.num}{place}: {_differing(config)}", flush=True)
 
     def on_job_end(self, config: "DictConfig", job_return: "JobReturn", **kwargs: Any) -> None:
         """Say what came of it, and how long the rest will take."""
@@ -52,7 +52,7 @@ class SweepProgress(Callback):
         if self._total and self._done < self._total:
             seconds = (now - self._started) / self._done * (self._total - self._done)
             left = f"; {self._done} of {self._total} jobs are done, about {_clock(seconds)} left"
-        print(f"── job {config.hydra.job.num + 1}: {outcome} after {_clock(now - self._began)}{left}", flush=True)
+        print(f"── job {config.hydra.job.num}: {outcome} after {_clock(now - self._began)}{left}", flush=True)
 
 
 def count_jobs(config: "DictConfig") -> int | None:
@@ -61,7 +61,7 @@ def count_jobs(config: "DictConfig") -> int | None:
 
     if not str(config.hydra.sweeper.get("_target_", "")).endswith("BasicSweeper"):
         return None
-    swept = {**{f"{name}": f"{name}={value}" for name, value in (config.hydra.sweeper.params or {}).items()}}
+    swept = {str(name): f"{name}={value}" for name, value in (config.hydra.sweeper.params or {}).items()}
     swept |= {override.partition("=")[0]: override for override in config.hydra.overrides.task}
     jobs = 1
     for override in OverridesParser.create().parse_overrides(list(swept.values())):

@@ -94,7 +94,7 @@ def _panel_data(panel: Panel) -> dict[str, Any]:
         lines.append({"label": line.label, "color": line.color, "dash": line.dash, "run": line.run, "group": line.group,
                       "y": _spread(line.y, places, len(across)), **band})  # fmt: skip
     return {"title": panel.title, "unit": panel.unit, "log": panel.log, "noisy": panel.noisy,
-            "x": [_short(value) for value in across], "lines": lines}  # fmt: skip
+            "x": [_short(value) for value in across.tolist()], "lines": lines}  # fmt: skip
 
 
 def _spread(values: Array, places: Array, length: int) -> list[float | int | None]:
@@ -105,7 +105,7 @@ def _spread(values: Array, places: Array, length: int) -> list[float | int | Non
     return out
 
 
-def _short(value: float) -> float | int:
+def _short(value: float | int) -> float | int:
     """Five digits: more than a screen shows."""
     rounded = float(f"{value:.5g}")
     return int(rounded) if rounded.is_integer() and abs(rounded) < 1e6 else rounded

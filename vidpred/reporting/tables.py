@@ -38,7 +38,7 @@ class Table(NamedTuple):
     note: str = ""
 
 
-def number(value: float | None, form: str = ".2f", *, missing: str = "-") -> Cell:
+def number(value: float | int | None, form: str = ".2f", *, missing: str = "-") -> Cell:
     """A cell of a number; a dash where there is none."""
     return Cell(missing, None) if value is None else Cell(f"{value:{form}}", float(value))
 

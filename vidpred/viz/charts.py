@@ -92,7 +92,7 @@ def chart_figure(chart: Chart) -> Figure:
     for axes in grid[max(0, len(chart.panels) - chart.columns) : len(chart.panels)]:
         axes.set_xlabel(chart.across, fontsize=9)
         axes.tick_params(labelbottom=True)
-    if len(named) > 1 or chart.columns == 1:
+    if len(named) > 1 or len(chart.panels) == 1:
         shown = dict(list(named.items())[:_LEGEND])
         more = f"… and {len(named) - _LEGEND} more" if len(named) > _LEGEND else None
         figure.legend(list(shown.values()), list(shown), title=more, frameon=False, fontsize=8, title_fontsize=8,
