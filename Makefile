@@ -40,12 +40,16 @@ format: $(VENV)/.installed-dev ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-tensorboard: $(VENV)/.installed ## look at all runs
-	@mkdir -p outputs multirun
-	$(BIN)/tensorboard --logdir_spec outputs:outputs,multirun:multirun $(ARGS)
+# the sweep, or the day of single runs, that a run was added to last
+RUNS ?= $(shell ls -1dt multirun/*/*/ outputs/*/ 2>/dev/null | head -n 1)
+tensorboard: $(VENV)/.installed ## look at the latest sweep or day of runs; RUNS=multirun chooses others
+	@test -n '$(RUNS)' || { echo "there are no runs yet: make train"; exit 2; }
+	@echo "The runs in $(RUNS) (RUNS=… chooses others); what matters is under Custom Scalars."
+	@$(BIN)/tensorboard --logdir '$(RUNS)' $(ARGS)
 
 bench: $(VENV)/.installed-dev ## print the benchmarks
 	$(BIN)/python tests/benchmarks/loop.py
+	$(BIN)/python tests/benchmarks/recording.py
 	$(BIN)/python tests/benchmarks/drawing.py
 	$(BIN)/python tests/benchmarks/loading.py
 	$(BIN)/python tests/benchmarks/sampling.py

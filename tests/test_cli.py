@@ -125,6 +125,11 @@ def test_a_sweep_over_annealing_and_a_job_that_fails(tmp_path, cache):
     runs = sorted(file.parent.parent.name for file in (tmp_path / "multirun").glob("*/*/*/.hydra/config.yaml"))
     assert [name.split("_")[0] for name in runs] == ["0", "1", "2"]
     assert not any("=" in name for name in runs)
+    for number in (0, 1):
+        (folder,) = (tmp_path / "multirun").glob(f"*/*/{number}_*/tensorboard")
+        events = EventAccumulator(str(folder)).Reload()
+        plugin = HParamsPluginData.FromString(events.SummaryMetadata("_hparams_/experiment").plugin_data.content)
+        assert [info.name for info in plugin.experiment.hparam_infos] == ["kl_anneal"]
     finished = [folder.parent.name[0] for folder in tmp_path.rglob("summary.json")]
     assert sorted(finished) == ["0", "1"]  # four cycles do not fit in one epoch
     assert answer.returncode == 2

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from vidpred.schedules import kl_anneal, learning_rate, teacher_forcing
 GROUPS = sorted(re.findall(r"^  - (\w+): ", (find_conf() / "run.yaml").read_text(), re.MULTILINE))
 OPTIONS = [(group, file.stem) for group in GROUPS for file in sorted((find_conf() / group).glob("[!_]*.yaml"))]
 ABSENT = {"gpu", "mps", "ddp"} if not torch.cuda.is_available() else set()
+FOREIGN = {"wandb", "mlflow"}  # loggers whose packages are not ours
 SMALL = {
     "lab": ["model.frame_width=8", "model.pose_width=4", "model.z_channels=4", "model.fused_width=8"],
     "cvae": ["model.widths=[8,8,8]"],
@@ -45,6 +47,11 @@ def test_every_option_trains(compose, roots, group, option):
     root = [f"data.root={roots[option]}"] if option in roots else []
     needed = NEEDED.get(group, []) + NEEDED.get(option, [])
     cfg = compose(f"{group}={option}", *small, *root, *needed, "trainer.max_epochs=2", "baselines=false")
+    if option in FOREIGN:
+        if find_spec(option) is None:
+            with pytest.raises(ValueError, match=rf"^logger={option} needs a package .*: pip install {option}$"):
+                assembly.build_run(cfg)
+        return
     if option in ABSENT:
         with pytest.raises(ValueError, match="no such device"):
             assembly.build_run(cfg)

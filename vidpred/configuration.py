@@ -56,6 +56,23 @@ def list_choices(cfg: "DictConfig") -> dict[str, Any]:
             for key, value in {**groups, **settings}.items()}  # fmt: skip
 
 
+def list_varied() -> set[str]:
+    """The choices that the sweep of this job varies; none in a single run."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.types import RunMode
+    from omegaconf import OmegaConf
+
+    hydra = HydraConfig.get()
+    record = Path(hydra.sweep.dir) / "multirun.yaml"  # the sweep as the user has written it
+    if hydra.mode != RunMode.MULTIRUN or not record.is_file():
+        return set()
+    sweep = OmegaConf.load(record).hydra
+    written = [*sweep.overrides.task, *(f"{key}={values}" for key, values in (sweep.sweeper.params or {}).items())]
+    parsed = OverridesParser.create().parse_overrides(written)
+    return {override.key_or_group for override in parsed if override.is_sweep_override()}
+
+
 def register_resolvers() -> None:
     """Make the resolvers that the configuration uses known to OmegaConf."""
     from omegaconf import OmegaConf

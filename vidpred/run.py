@@ -19,7 +19,7 @@ def main(cfg: "DictConfig") -> float:
     With ``preview=true`` the schedules are drawn instead, and nothing is trained.
     """
     from vidpred.assembly import build_run
-    from vidpred.configuration import list_choices
+    from vidpred.configuration import list_choices, list_varied
     from vidpred.evaluation.outcome import record_outcome
     from vidpred.reporting.outcome import print_outcome
     from vidpred.runfolder import RunFolder
@@ -41,7 +41,7 @@ def main(cfg: "DictConfig") -> float:
     skipped = int(run.module.guard.skipped)
     scores = record_outcome(folder, run.data, baselines=cfg.baselines, best=run.best_predictor(folder),
                             z=cfg.validation.z, skipped_steps=skipped)  # fmt: skip
-    log_outcome(run.trainer, list_choices(cfg), scores)
+    log_outcome(run.trainer, list_choices(cfg), scores, varied=list_varied())
     print_outcome(folder, next_steps=_job() is None)
     return scores["psnr_best"]
 

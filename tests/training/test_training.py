@@ -18,6 +18,7 @@ from vidpred.networks.checkpoint import read_checkpoint
 from vidpred.objectives import Elbo
 from vidpred.runfolder import RunFolder
 from vidpred.schedules import kl_anneal, learning_rate, teacher_forcing
+from vidpred.training.means import EpochMeans
 from vidpred.training.module import VideoPrediction
 from vidpred.training.provenance import describe
 
@@ -323,3 +324,36 @@ def test_a_resumed_run_keeps_the_validations_before_it_and_repeats_none(compose,
     assert whole["steps"].tolist() == [4, 8, 12]
     for name, values in whole.items():
         assert np.array_equal(values, cut[name]), name
+
+
+def test_the_means_of_an_epoch_are_over_its_clips_and_in_its_row(compose, tmp_path):
+    """Also of steps that no logger takes; and the speed is that of the same epoch."""
+    cfg = compose(*SMALL, "logger=none", "data.clips_per_epoch=8", "trainer.log_every_n_steps=50", run_dir=tmp_path)
+    run = assembly.build_run(cfg)
+    seen: list[tuple[int, float]] = []
+    inner = type(run.module).training_step
+
+    def spy(batch, index):
+        loss = inner(run.module, batch, index)
+        seen.append((len(batch.frames), float(loss)))
+        return loss
+
+    run.module.training_step = spy
+    run.trainer.fit(run.module, datamodule=run.data)
+    rows = RunFolder(tmp_path).read_rows()
+    assert len(seen) == 8
+    for number, row in enumerate(rows):
+        clips, losses = zip(*seen[4 * number : 4 * number + 4], strict=True)
+        assert row["train/loss"] == pytest.approx(np.average(losses, weights=clips), rel=1e-6)
+        assert row["speed/frames_per_second"] > 0
+    assert run.trainer.callback_metrics["speed/frames_per_second"] == pytest.approx(rows[-1]["speed/frames_per_second"])
+
+
+def test_means_weigh_batches_by_their_clips_and_forget_what_was_taken():
+    means = EpochMeans()
+    assert means.take() == {}
+    for values, clips in (([1.0, 10.0], 3), ([5.0, 2.0], 1)):
+        means.add({"loss": torch.tensor(values[0]), "kl": torch.tensor(values[1])}, clips)
+    assert {name: float(value) for name, value in means.take().items()} == {"loss": 2.0, "kl": 8.0}
+    means.add({"loss": torch.tensor(7.0), "kl": torch.tensor(0.0)}, 2)
+    assert float(means.take()["loss"]) == 7.0

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 from lightning import Trainer
+from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 
 from vidpred.assembly.building import build, to_plain
@@ -47,6 +48,7 @@ def build_run(cfg: DictConfig) -> Run:
         ValueError: for what the options cannot mean, with the reason.
     """
     check_device(cfg.trainer)
+    loggers = _build_loggers(cfg)
     precision = choose_precision(cfg.trainer)
     torch.manual_seed(cfg.seed)
     data, plan = prepare_plan(cfg)
@@ -72,7 +74,7 @@ def build_run(cfg: DictConfig) -> Run:
         compiled=cfg.trainer.compile,
         config=to_plain(cfg),
     )
-    return Run(plan, data, module, _build_trainer(cfg, precision))
+    return Run(plan, data, module, _build_trainer(cfg, precision, loggers))
 
 
 def prepare_plan(cfg: DictConfig) -> tuple[ClipDataModule, Plan]:
@@ -91,10 +93,26 @@ def prepare_plan(cfg: DictConfig) -> tuple[ClipDataModule, Plan]:
     return data, plan
 
 
-def _build_trainer(cfg: DictConfig, precision: str) -> Trainer:
+def _build_loggers(cfg: DictConfig) -> list[Logger]:
+    """All that are chosen.
+
+    Raises:
+        ValueError: if the package of one is not installed.
+    """
+    loggers: list[Logger] = []
+    for name, options in cfg.logger.items():
+        try:
+            loggers += [build(options)] if options is not None else []
+        except ValueError as error:
+            if isinstance(getattr(error.__cause__, "__cause__", None), ModuleNotFoundError):
+                raise ValueError(f"logger={name} needs a package that is not installed: pip install {name}") from None
+            raise
+    return loggers
+
+
+def _build_trainer(cfg: DictConfig, precision: str, loggers: list[Logger]) -> Trainer:
     """Lightning's trainer with callbacks and loggers."""
     callbacks = [build(callback) for callback in cfg.callbacks.values() if callback is not None]
-    loggers = [build(logger) for logger in cfg.logger.values() if logger is not None]
     options = {key: value for key, value in cfg.trainer.items() if key != "compile"}
     every = cfg.trainer.check_val_every_n_epoch
     if every is not None:  # a run that is shorter is validated at its end

@@ -1,7 +1,8 @@
-"""Callbacks that write the run folder, draw for TensorBoard and measure throughput."""
+"""Callbacks that write the run folder, show pictures in the loggers and measure throughput."""
 
 import sys
 import time
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,6 @@ import torch
 from jaxtyping import Float
 from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
-from lightning.pytorch.loggers import TensorBoardLogger
 from numpy import ndarray as Array
 from torch import Tensor
 
@@ -19,7 +19,7 @@ from vidpred.training.gallery import Gallery
 from vidpred.training.module import ClipScores, Now, Rollouts, VideoPrediction
 from vidpred.types import Batch
 from vidpred.viz.figures import psnr_figure
-from vidpred.viz.films import encode_gif, save_png, side_by_side, strip
+from vidpred.viz.films import encode_gif, encode_png, side_by_side, strip
 
 _SHOWN = {
     "train/loss_step": "loss",
@@ -32,10 +32,10 @@ _SHOWN = {
 
 
 class Recorder(Callback):
-    """Keeps the run folder up to date, and shows the same pictures in TensorBoard.
+    """Keeps the run folder up to date, and shows the same pictures in the loggers.
 
     After every epoch a row of ``metrics.csv``; after every validation the scores of its clips in ``validations.npz``, a
-    strip, a film and the PSNR per frame in TensorBoard, and in the folder those of the best epoch so far.
+    strip, a film and the PSNR per frame in the loggers, and in the folder those of the best epoch so far.
 
     Args:
         folder: of the run.
@@ -66,12 +66,17 @@ class Recorder(Callback):
         self.best, self._seconds = state_dict["best"], state_dict["seconds"]
 
     def on_train_start(self, trainer: Trainer, pl_module: VideoPrediction) -> None:  # type: ignore[override]
-        """Keep the rows of the epochs that a resumed run does not repeat; open TensorBoard on what matters."""
+        """Keep the rows of the epochs that a resumed run does not repeat; open the logs."""
         self._started = time.perf_counter()
         self._rows = [row for row in self.folder.read_rows() if row["epoch"] < trainer.current_epoch]
         self._validations = _until(self.folder, trainer.global_step)
-        for logger in _tensorboards(trainer):
-            logger.experiment.add_custom_scalars(tracking.LAYOUT)
+        tracking.open_logs(trainer, pl_module.config)
+
+    def on_exception(  # type: ignore[override]
+        self, trainer: Trainer, pl_module: VideoPrediction, exception: BaseException
+    ) -> None:
+        """Leave no log open behind a run that failed."""
+        tracking.close_logs(trainer, failed=True)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: VideoPrediction) -> None:  # type: ignore[override]
         """This epoch has not been validated yet."""
@@ -81,9 +86,9 @@ class Recorder(Callback):
         """Add the epoch's row: of an epoch without validation, what training measured."""
         stale = set() if self._validated else self._of_validation
         metrics = {
-            name.removesuffix("_epoch"): float(value)
+            name: float(value)
             for name, value in trainer.callback_metrics.items()
-            if not name.endswith("_step") and f"{name}_epoch" not in trainer.callback_metrics and name not in stale
+            if not name.endswith("_step") and name not in stale
         }
         position = {"epoch": trainer.current_epoch, "step": trainer.global_step, "seconds": self._elapsed()}
         self._rows.append({**position, **metrics})
@@ -113,19 +118,19 @@ class Recorder(Callback):
         clips, scores = _as_matrix({clip: found.psnr for clip, found in pl_module.clip_scores.items()})
         self._keep_scores(trainer, pl_module.clip_scores)
         shown = [one.rows for one in self._gallery.first]
-        film = np.concatenate([side_by_side(rows, scale=self.scale) for rows in shown], axis=2)
+        film = np.concatenate([side_by_side(rows, scale=self.scale) for rows in shown], axis=1)
         still = np.concatenate([strip(rows, scale=self.scale) for rows in shown], axis=0)
         gif = encode_gif(film, fps=pl_module.data.fps)
-        figure = psnr_figure({"model": scores}, context_frames=pl_module.context_frames)
-        for logger in _tensorboards(trainer):
-            logger.experiment.add_image("films/strip", still, trainer.global_step, dataformats="HWC")
-            logger.experiment.add_figure("psnr/per_frame", figure, trainer.global_step)
-            tracking.add_gif(logger, "films/side_by_side", gif, film.shape[1:3], trainer.global_step)
+        png = encode_png(still)
+        tracking.show_picture(trainer, "films/strip", still, png=png)
+        tracking.show_film(trainer, "films/side_by_side", gif, height=film.shape[1], width=film.shape[2])
+        draw = partial(psnr_figure, {"model": scores}, context_frames=pl_module.context_frames)
+        tracking.show_figure(trainer, "psnr/per_frame", draw)
         mean = float(np.nanmean(scores, axis=1).mean())
         if mean > self.best:
             self.best = mean
             self.folder.write("film.gif", gif)
-            save_png(still, self.folder["strip.png"])
+            self.folder.write("strip.png", png)
             self.folder.write_arrays("films.npz", **self._gallery.to_arrays())
             self.folder.write_arrays(
                 "psnr.npz", clips=clips, model=scores, context_frames=np.array(pl_module.context_frames)
@@ -222,10 +227,6 @@ class Throughput(Callback):
         total = max(self._waiting + self._working, 1e-9)
         pl_module.log("speed/frames_per_second", self._frames * trainer.world_size / total)
         pl_module.log("speed/loader_share", self._waiting / total)
-
-
-def _tensorboards(trainer: Trainer) -> list[TensorBoardLogger]:
-    return [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero]
 
 
 def _until(folder: RunFolder, step: int) -> dict[str, Array]:

@@ -1,13 +1,14 @@
 """The doctor's round during training: after every validation, on a few clips."""
 
+from functools import partial
 from typing import Any
 
 import torch
 from lightning import Callback, Trainer
-from lightning.pytorch.loggers import TensorBoardLogger
 
 from vidpred.doctor import Doctor, Vitals, judge
 from vidpred.runfolder import RunFolder
+from vidpred.training import tracking
 from vidpred.training.module import VideoPrediction
 from vidpred.types import Batch
 from vidpred.viz.latents import latents_figure
@@ -17,8 +18,8 @@ class CollapseDoctor(Callback):
     """Examines the first validation clips for posterior collapse, cheaply.
 
     Its numbers go to the loggers and to ``metrics.csv`` as ``doctor/…``, the latest in full and its verdict to
-    ``doctor.json``, and a figure of rate and distortion so far to TensorBoard. Under several processes the first one
-    examines its own clips.
+    ``doctor.json``, and a figure of rate and distortion so far to loggers that take one. Under several processes the
+    first one examines its own clips.
 
     Args:
         folder: of the run.
@@ -69,8 +70,6 @@ class CollapseDoctor(Callback):
         self._history.append((vitals.rate, vitals.distortion))
         self.folder.write_json("doctor.json", {**verdict._asdict(), **vitals._asdict(), "worth_db": vitals.worth,
                                                "room_db": vitals.room})  # fmt: skip
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger):
-                figure = latents_figure(vitals.rate_per_channel, vitals.rate_per_step, self._history)
-                logger.experiment.add_figure("doctor/z", figure, trainer.global_step)
-                logger.experiment.add_text("doctor/verdict", verdict.sentence, trainer.global_step)
+        draw = partial(latents_figure, vitals.rate_per_channel, vitals.rate_per_step, self._history)
+        tracking.show_figure(trainer, "z/collapse", draw)
+        tracking.show_text(trainer, "doctor/verdict", verdict.sentence)

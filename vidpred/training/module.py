@@ -24,6 +24,7 @@ from vidpred.schedules.teacher_forcing import Adaptive, mix
 from vidpred.schedules.teacher_forcing import Schedule as TeacherForcing
 from vidpred.seeds import Stream, clip_generators, mix_seed
 from vidpred.training.guard import StepGuard
+from vidpred.training.means import EpochMeans
 from vidpred.types import Batch, Prediction
 
 
@@ -129,6 +130,7 @@ class VideoPrediction(LightningModule):
         self._make_optimizer = optimizer
         self.clip_scores: dict[int, ClipScores] = {}  # of the last validation, by the clip's number
         self._rollouts: list[Rollouts] = []
+        self._means = EpochMeans()
         self._announced = False
         if compiled:
             torch._dynamo.config.suppress_errors = True  # falls back to eager, with a warning
@@ -147,11 +149,12 @@ class VideoPrediction(LightningModule):
         beta = self._beta(terms, now)
         weights = self.objective.weights(beta)
         means = {name: term.mean() for name, term in terms.items()}
-        loss = torch.stack([weights[name] * mean for name, mean in means.items()]).sum()
-        self.log_dict({"train/loss": loss.detach(), **{f"train/{name}": mean.detach() for name, mean in means.items()}},
-                      prog_bar=True, on_step=True, on_epoch=True)  # fmt: skip
+        weighted = {name: weights[name] * mean for name, mean in means.items()}
+        loss = torch.stack(list(weighted.values())).sum()
+        self._log_terms(loss, means, weighted, clips=len(target))
         if self._shows_step:
-            self._log_schedules(beta, self.objective.equivalent_beta(1.0, prediction, target, terms), prob)
+            equivalent = self.objective.equivalent_beta(1.0, prediction, target, terms)
+            self._log_schedules(beta, equivalent, prob, batch.frames.shape[1])
         if isinstance(self.teacher_forcing, Adaptive):
             self.teacher_forcing.observe(mean_squared_error(prediction.frames.detach(), target), forced)
         return self.guard.poison(loss)
@@ -237,8 +240,11 @@ class VideoPrediction(LightningModule):
         self.guard.settle(_plain(optimizer))
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, index: int) -> None:
-        """Now and then, stop a run whose steps are not finite."""
+        """Now and then, stop a run whose steps are not finite; at the epoch's end, log its means."""
         self.guard.check(self.trainer.global_step)
+        if self.trainer.is_last_batch or self.trainer.global_step == self.trainer.max_steps:
+            means = {f"train/{name}": value for name, value in self._means.take().items()}
+            self.log_dict(means, on_step=False, on_epoch=True, batch_size=1)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Make the checkpoint self-sufficient: what is needed to build the model again."""
@@ -298,7 +304,16 @@ class VideoPrediction(LightningModule):
         law = self.kl_anneal
         return law(now.epoch, now.epochs) if law.by == "epoch" else law(now.step, now.steps)
 
-    def _log_schedules(self, beta: float | Tensor, equivalent: float | Tensor, prob: float) -> None:
+    def _log_terms(self, loss: Tensor, means: dict[str, Tensor], weighted: dict[str, Tensor], *, clips: int) -> None:
+        """Loss, terms, and what the loss pays for KL: beta × KL, in whatever form the objective has it."""
+        paid = [term for name, term in weighted.items() if name != "reconstruction"]
+        values = {"loss": loss, **means, "weighted_kl": torch.stack(paid).sum()}
+        self._means.add(values, clips)
+        if self._shows_step:
+            self.log_dict({f"train/{name}_step": value.detach() for name, value in values.items()},
+                          prog_bar=True, on_step=True, on_epoch=False)  # fmt: skip
+
+    def _log_schedules(self, beta: float | Tensor, equivalent: float | Tensor, prob: float, length: int) -> None:
         if not self._announced and self.trainer.is_global_zero:
             print(f"beta = 1 weighs KL like {float(equivalent):.4g} in the papers' convention (½ Σ squared error over "
                   f"pixels, KL summed over z), by the first batch", flush=True)  # fmt: skip
@@ -307,6 +322,7 @@ class VideoPrediction(LightningModule):
             "schedule/beta": beta,
             "schedule/beta_equivalent": beta * equivalent,  # of one unit of beta
             "schedule/forcing_prob": prob,
+            "schedule/clip_length": float(length),
             "schedule/lr": self.trainer.optimizers[0].param_groups[0]["lr"],
         }
         self.log_dict(schedules, prog_bar=True, on_step=True, on_epoch=False)

@@ -16,7 +16,10 @@ def latents_figure(
         rate_per_step: nats of every predicted frame.
         history: rate in nats a frame and distortion as mean squared error, of every validation so far.
     """
-    figure = Figure(figsize=(9.6, 2.8), dpi=110, layout="constrained")
+    figure = Figure(figsize=(9.6, 2.8), dpi=110)
+    figure.subplots_adjust(
+        left=0.08, right=0.985, bottom=0.19, top=0.91, wspace=0.38
+    )  # a constrained layout draws twice
     channels, steps, path = figure.subplots(1, 3)
     channels.bar(np.arange(len(rate_per_channel)), rate_per_channel, color="#1b6ca8")
     channels.set_xlabel("channel of z")

@@ -1,0 +1,27 @@
+"""Means over an epoch, cheaper than Lightning's, which costs a third of a millisecond a value and step."""
+
+import torch
+from torch import Tensor
+
+
+class EpochMeans:
+    """Means of values over the clips of an epoch, kept on the device: nothing waits for them before its end."""
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+        self._sums: Tensor | None = None
+        self._clips = 0
+
+    def add(self, values: dict[str, Tensor], clips: int) -> None:
+        """Add the means over a batch of so many clips; the names stay the same over the epoch."""
+        sums = torch.stack([value.detach().float() for value in values.values()]) * clips
+        self._names, self._sums = list(values), sums if self._sums is None else self._sums + sums
+        self._clips += clips
+
+    def take(self) -> dict[str, Tensor]:
+        """The means since the last time, by name."""
+        if self._sums is None:
+            return {}
+        means = dict(zip(self._names, (self._sums / self._clips).unbind(), strict=True))
+        self._sums, self._clips = None, 0
+        return means
