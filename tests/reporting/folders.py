@@ -31,7 +31,8 @@ def make_run(
     course = {
         "schedule/beta": lambda epoch: min(1.0, epoch / 2), "schedule/forcing_prob": lambda epoch: 1 - epoch / 3,
         "train/loss": lambda epoch: 4.0 - epoch, "train/reconstruction": lambda epoch: 3.5 - epoch,
-        "train/kl": lambda epoch: 0.5, "speed/frames_per_second": lambda epoch: 100.0, **(columns or {}),
+        "train/kl": lambda epoch: 0.5, "schedule/clip_length": lambda epoch: 4 if epoch < 2 else 8,
+        "speed/frames_per_second": lambda epoch: 100.0, **(columns or {}),
     }  # fmt: skip
     rows = [{"epoch": epoch, "step": 8 * (epoch + 1), "seconds": 60.0 * (epoch + 1),
              **{name: float(law(epoch)) for name, law in course.items()}} for epoch in range(epochs)]  # fmt: skip

@@ -56,7 +56,7 @@ def test_a_report_is_a_page_and_every_figure_and_table_as_files(tmp_path):
                for kind in ("png", "svg")}  # fmt: skip
     tables = {f"tables/{name}.{kind}" for name in ("summary", "settings", "config", "origin") for kind in ("csv", "md")}
     assert files == figures | tables
-    rows = list(csv.DictReader((written.files / "tables/summary.csv").open()))
+    rows = list(csv.DictReader(io.StringIO((written.files / "tables/summary.csv").read_text())))
     assert [row["kl_anneal"] for row in rows] == ["cyclical", "none"]
     for section in ("summary", "schedules", "annealing", "psnr", "films", "notes", "reproduce"):
         assert f'id="A-{section}"' in text, section

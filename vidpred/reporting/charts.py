@@ -60,9 +60,7 @@ def schedules_chart(field: Field, look: Look, *, note: str) -> Chart:
     panels = [Panel(title, "", _with_plans(look, column, title)) for title, column in columns.items()]
     loss = _columns(look, "train/loss")
     panels.insert(2, Panel("training loss", "", loss, log=spread_over_orders(loss), noisy=True))
-    lengths = [
-        look.line(run, *planned) for run in look.ordered() if (planned := plan_of(run, "clip length")) is not None
-    ]
+    lengths = _columns(look, "schedule/clip_length")
     if any(np.ptp(line.y) for line in lengths):  # longer clips are harder: the loss rises with them
         panels.append(Panel("clip length", "frames", lengths))
     return Chart("schedules", "Schedules", "epoch", [panel for panel in panels if panel.lines], note=note)
@@ -74,6 +72,7 @@ def losses_chart(field: Field, look: Look, *, note: str) -> Chart:
         ("training loss", "", "train/loss", True),
         ("reconstruction term", "", "train/reconstruction", True),
         ("KL term", "", "train/kl", True),
+        ("what the loss pays for KL: beta × KL", "", "train/weighted_kl", True),
         ("KL of validation clips", "nats a frame", "doctor/rate", False),
         ("what z is worth in rollouts", "dB", "doctor/worth_db", False),
         ("PSNR of validation rollouts", "dB", "psnr/val", False),
@@ -122,7 +121,7 @@ def _with_plans(look: Look, column: str, title: str) -> list[Line]:
     lines = _columns(look, column)
     name = {"forcing probability": "forcing_prob"}.get(title, title)
     for run in look.ordered():
-        planned = plan_of(run, name)
+        planned = _plan_of(run, name)
         if run.summary or planned is None:
             continue
         epochs, values = planned
@@ -132,7 +131,7 @@ def _with_plans(look: Look, column: str, title: str) -> list[Line]:
     return lines
 
 
-def plan_of(run: Run, name: str) -> tuple[Array, Array] | None:
+def _plan_of(run: Run, name: str) -> tuple[Array, Array] | None:
     """Epochs and values of a schedule as it was planned; None where that was not known."""
     values = next((course["values"] for course in run.courses if course["name"] == name), None)
     if not values or not run.planned:

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vidpred.reporting.charts import plan_of
 from vidpred.reporting.comparison import Field, Setting
 from vidpred.reporting.runs import Run, differences
 from vidpred.reporting.tables import Cell, Column, Table, number
@@ -61,10 +60,10 @@ def _tell_move(run: Run, column: str, name: str, loss: dict[float, float]) -> st
 
 def _tell_lengths(run: Run, start: float, end: float) -> str:
     """What else moves the loss in these epochs: clips that grow."""
-    planned = plan_of(run, "clip length")
-    if planned is None:
+    epochs, lengths = run.course("schedule/clip_length")
+    if not len(lengths):
         return ""
-    shortest, longest = np.interp([start, end], *planned).round()
+    shortest, longest = np.interp([start, end], epochs, lengths).round()
     return f" (clips grow from {shortest:.0f} to {longest:.0f} frames meanwhile)" if longest > shortest else ""
 
 
