@@ -50,7 +50,7 @@ def keep_screenshot(page: webdriver.Chrome, name: str) -> Path:
     return file
 
 
-def complaints(page: webdriver.Chrome) -> list[str]:
-    """Errors and warnings on the console, but for the browser's advice on our own reading of its canvases."""
-    found = [entry["message"] for entry in page.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+def complaints(page: webdriver.Chrome, *, levels: tuple[str, ...] = ("SEVERE", "WARNING")) -> list[str]:
+    """What stands on the console, but for the browser's advice on our own reading of its canvases."""
+    found = [entry["message"] for entry in page.get_log("browser") if entry["level"] in levels]
     return [message for message in found if "willReadFrequently" not in message]
