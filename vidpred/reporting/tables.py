@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -25,7 +25,7 @@ class Column(NamedTuple):
     title: str
     unit: str = ""
     numeric: bool = True
-    short: bool = True  # whether a terminal shows it too
+    drop: int = 0  # where a terminal is narrow, columns of the highest number go first; those of 0 stay
 
 
 class Table(NamedTuple):
@@ -67,23 +67,39 @@ def to_markdown(table: Table) -> str:
 
 
 def print_table(table: Table, console: Console | None = None) -> None:
-    """The columns that fit a terminal; where there is none, plain columns without frames, however long."""
+    """The columns that a terminal has room for; where there is none, all of them without frames, however long."""
     console = console or make_console()
     plain = not console.is_terminal
-    shown = [place for place, column in enumerate(table.columns) if column.short]
-    rich = RichTable(title=None if plain else Text(table.title), box=None if plain else box.ROUNDED, pad_edge=not plain)
+    shown = range(len(table.columns)) if plain else _fitting(table, console.width)
+    rich = RichTable(box=None if plain else box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for place in shown:
         column = table.columns[place]
-        head = _head(column) if plain else "\n".join(word for word in (column.title, column.unit) if word)
-        rich.add_column(Text(head), overflow="fold", no_wrap=plain,
-                        justify="right" if column.numeric else "left")  # fmt: skip
+        head = _head(column) if plain else "\n".join(_head_lines(column))
+        side: JustifyMethod = "right" if column.numeric else "left"
+        rich.add_column(Text(head), overflow="fold", no_wrap=plain, justify=side)
     for row in table.rows:
         rich.add_row(*(Text(row[place].text) for place in shown))
-    if plain:
-        console.print(Text(table.title))
+    console.print(Text(table.title, style="italic"))
     console.print(rich)
     if table.note:
         console.print(Text(table.note))
+
+
+def _fitting(table: Table, width: int) -> list[int]:
+    """Places of the columns that fit: those that matter least are left out."""
+    shown = list(range(len(table.columns)))
+    wide = [max(len(text) for text in (*_head_lines(column), *(row[place].text for row in table.rows)))
+            for place, column in enumerate(table.columns)]  # fmt: skip
+    while sum(wide[place] + 3 for place in shown) + 2 > width:  # with what is drawn between and around them
+        least = max(shown, key=lambda place: table.columns[place].drop)
+        if not table.columns[least].drop:
+            break
+        shown.remove(least)
+    return shown
+
+
+def _head_lines(column: Column) -> list[str]:
+    return [line for line in (*column.title.split("\n"), column.unit) if line]
 
 
 def make_console() -> Console:
