@@ -54,7 +54,11 @@ def test_a_report_is_a_page_and_every_figure_and_table_as_files(tmp_path):
     files = {str(file.relative_to(written.files)) for file in written.files.rglob("*") if file.is_file()}
     figures = {f"figures/{name}.{kind}" for name in ("schedules", "losses", "psnr_per_frame", "psnr_by_clip")
                for kind in ("png", "svg")}  # fmt: skip
-    tables = {f"tables/{name}.{kind}" for name in ("summary", "settings", "config", "origin") for kind in ("csv", "md")}
+    tables = {
+        f"tables/{name}.{kind}"
+        for name in ("summary", "settings", "notes", "config", "origin")
+        for kind in ("csv", "md")
+    }
     assert files == figures | tables
     rows = list(csv.DictReader(io.StringIO((written.files / "tables/summary.csv").read_text())))
     assert [row["kl_anneal"] for row in rows] == ["cyclical", "none"]

@@ -15,7 +15,6 @@ from vidpred import __version__
 from vidpred.reporting.comparison import Field
 from vidpred.reporting.films import GAIN, Film
 from vidpred.reporting.tables import Table
-from vidpred.reporting.words import Note
 from vidpred.viz.charts import SMOOTHING, Chart, Panel
 
 _ASSETS = files("vidpred.reporting") / "assets"
@@ -41,7 +40,6 @@ class Part(NamedTuple):
     sentences: Sequence[str]  # on schedules
     heat: str  # SVG; empty without validation
     films: Sequence[Film]
-    notes: Sequence[Note]
     left_out: str  # which runs are not shown closely
 
 

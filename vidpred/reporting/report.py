@@ -14,8 +14,8 @@ from vidpred.reporting.page import Part, Picture, render_page
 from vidpred.reporting.runs import Run
 from vidpred.reporting.tables import Table, to_csv, to_markdown
 from vidpred.reporting.words import (
-    collect_notes,
     config_table,
+    notes_table,
     origin_table,
     settings_table,
     tell_mixture,
@@ -73,8 +73,8 @@ def _make_part(field: Field, folder: RunFolder, *, prefix: str, closely: int) ->
     known = int(next((run.psnr["context_frames"] for run in field.runs if run.psnr), 1))
     heat = _save(heat_figure(maps, context_frames=known), folder, f"{prefix}psnr_by_clip") if maps else ""
     films = make_films(field, look, most=closely)  # before the notes: it may find files that cannot be read
-    tables = {table.key: table for table in (summary_table(field), settings_table(field), config_table(field),
-                                             origin_table(field))}  # fmt: skip
+    tables = {table.key: table for table in (summary_table(field), settings_table(field), notes_table(field),
+                                             config_table(field), origin_table(field))}  # fmt: skip
     for key, table in tables.items():
         folder.write(f"tables/{prefix}{key}.csv", to_csv(table))
         folder.write(f"tables/{prefix}{key}.md", to_markdown(table))
@@ -82,7 +82,7 @@ def _make_part(field: Field, folder: RunFolder, *, prefix: str, closely: int) ->
         field=field, verdict=verdict(field), tables=tables, pictures=pictures, heat=heat, films=films,
         colors={run.name: look.color(run) for run in field.runs},
         labels={run.name: look.label(run) for run in field.runs},
-        sentences=tell_schedules(field), notes=collect_notes(field), left_out=_tell_left_out(field, closely),
+        sentences=tell_schedules(field), left_out=_tell_left_out(field, closely),
     )  # fmt: skip
 
 

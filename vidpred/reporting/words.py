@@ -125,6 +125,15 @@ def collect_notes(field: Field) -> list[Note]:
     return sorted(notes, key=lambda note: _ABOUT.index(note.about))
 
 
+def notes_table(field: Field) -> Table:
+    """All notes, and the runs that each is of."""
+    columns = [Column(name, numeric=False) for name in ("about", "note", "runs")]
+    rows = [[Cell(note.about), Cell(note.sentence),
+             Cell("all" if len(note.runs) == len(field.runs) else ", ".join(note.runs))]
+            for note in collect_notes(field)]  # fmt: skip
+    return Table("notes", "Doctor's notes", columns, rows)
+
+
 def _notes_of(run: Run) -> list[tuple[str, str]]:
     notes = [("schedule", course["sentence"]) for course in run.courses]
     notes += [("loss", sentence) for sentence in _tell_jumps(run)]
