@@ -216,3 +216,11 @@ def test_fifty_runs_make_a_page_below_ten_megabytes(tmp_path):
         run.folder.write_rows(rows)
     written, _ = report(tmp_path)
     assert written.page.stat().st_size < 10e6
+
+
+def test_a_crowded_legend_names_settings_with_their_means(tmp_path):
+    for number in range(6):
+        make_run(tmp_path / str(number), {"x": number // 3, "seed": number % 3}, psnr=20 + number)
+    (field,) = make_fields(find_runs([str(tmp_path)]))
+    groups = {line.group for line in psnr_chart(field, Look(field), note="").panels[0].lines if line.run}
+    assert groups == {"x=1  (mean 24.02 dB)", "x=0  (mean 21.02 dB)"}

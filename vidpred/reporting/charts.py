@@ -90,6 +90,11 @@ def psnr_chart(field: Field, look: Look, *, note: str) -> Chart:
     lines = [look.line(run, *_curve(run, "model"), label=_with_mean(look.label(run), run.psnr["model"]),
                        band=interval_band(run.psnr["model"]) if _banded(run, len(scored)) else None)
              for run in scored]  # fmt: skip
+    for setting in field.settings:  # in legends that name settings, their mean is that of their seeds
+        scores = [run.psnr["model"] for run in setting.runs if "model" in run.psnr]
+        if scores:
+            told = _with_mean(setting.label, np.concatenate(scores))
+            lines = [line._replace(group=told) if line.group == setting.label else line for line in lines]
     for run in scored[:1]:
         lines += _baselines(next((one for one in scored if len(one.psnr) > 4), run))
     return Chart("psnr_per_frame", "PSNR per frame", "frame", [Panel("", "PSNR (dB)", lines)] if lines else [],
