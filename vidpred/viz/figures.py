@@ -21,13 +21,18 @@ def psnr_figure(curves: dict[str, Float[Array, "B S"]], *, context_frames: int, 
         context_frames: K, number of the first predicted frame.
         note: below the figure: what the numbers hold under.
     """
-    figure = Figure(figsize=(8.4, 3.4), dpi=120, layout="constrained")
+    alone = len(curves) == 1 and not note  # as in every validation: a constrained layout draws twice
+    figure = Figure(figsize=(6.4, 3.4) if alone else (8.4, 3.4), dpi=120, layout=None if alone else "constrained")
     axes = figure.add_subplot()
     named = {f"{name}  (mean {np.nanmean(np.nanmean(scores, axis=1)):.2f} dB)": scores
              for name, scores in curves.items()}  # fmt: skip
     draw_curves(axes, named, context_frames=context_frames)
     axes.set_ylabel("PSNR (dB)")
-    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    if alone:
+        figure.subplots_adjust(left=0.1, right=0.98, bottom=0.15, top=0.97)
+        axes.legend(frameon=False, fontsize=8, loc="upper right")
+    else:
+        axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     annotate(figure, note)
     return figure
 
