@@ -1,7 +1,8 @@
-"""Work spread over processes, behind a progress bar."""
+"""Work spread over processes, behind a progress bar where there is a terminal."""
 
 import multiprocessing
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -25,18 +26,27 @@ def map_processes(
         workers: processes; a few jobs are done in this one.
         chunk: jobs that a process takes at once.
     """
-    from rich.progress import track
-
     if len(jobs) < _FEW * chunk / 4 or workers == 1:
-        yield from track(map(function, jobs), description=title, total=len(jobs), transient=len(jobs) < _FEW)
+        yield from _shown(map(function, jobs), title, total=len(jobs))
         return
     context = multiprocessing.get_context("spawn")
     with _one_thread_each(), ProcessPoolExecutor(workers, mp_context=context) as pool:
         try:
-            yield from track(pool.map(function, jobs, chunksize=chunk), description=title, total=len(jobs))
+            yield from _shown(pool.map(function, jobs, chunksize=chunk), title, total=len(jobs))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _shown(results: Iterator[Result], title: str, *, total: int) -> Iterator[Result]:
+    """The results behind a bar; where there is no terminal, behind a line."""
+    if sys.stdout.isatty():
+        from rich.progress import track
+
+        return iter(track(results, description=title, total=total, transient=total < _FEW))
+    if total >= _FEW:
+        print(f"{title} …", flush=True)
+    return results
 
 
 def count_cores() -> int:

@@ -28,15 +28,16 @@ def print_outcome(folder: RunFolder, console: Console | None = None, *, next_ste
     place = shorten(folder.path)
     for name, file in {"checkpoint": "checkpoints/best.ckpt", "film": "film.gif", "figure": "psnr.png"}.items():
         console.print(f"{name:<11}{place}/{file}")
-    console.print("TensorBoard", f"{place}/tensorboard\n", sep=" ")
-    console.print("Next:")
-    for command in (
+    commands = [
         f"python -m vidpred.report runs={place}",
         f"python -m vidpred.evaluate ckpt={place}",
         f"python -m vidpred.predict ckpt={place}",
         f"python -m vidpred.run init_from={place}/checkpoints/best.ckpt",
-        f"tensorboard --logdir {place}/tensorboard",
-    ):
+    ]
+    if (folder.path / "tensorboard").is_dir():
+        commands.append(f"tensorboard --logdir {place}/tensorboard")
+    console.print("\nNext:")
+    for command in commands:
         console.print(f"  {command}")
 
 
