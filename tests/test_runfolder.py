@@ -50,13 +50,17 @@ def test_what_is_no_run_is_refused(tmp_path, content, word):
 
 def test_where_a_run_resumes(tmp_path):
     folder = RunFolder(tmp_path)
-    assert folder.resume_point(None) is None
-    assert folder.resume_point("auto") is None
+    assert folder.resume_points(None) == []
+    assert folder.resume_points("auto") == []
     with pytest.raises(RunFolderError, match="no checkpoint"):
-        folder.resume_point(str(tmp_path))
+        folder.resume_points(str(tmp_path))
+    folder.write("checkpoints/best.ckpt", "x")
     folder.write("checkpoints/last.ckpt", "x")
-    assert folder.resume_point("auto") == folder.resume_point(str(tmp_path)) == folder.last
-    assert folder.resume_point(str(folder.last)) == folder.last
+    assert folder.resume_points("auto") == folder.resume_points(str(tmp_path)) == [folder.last, folder.best]
+    folder.write("checkpoints/previous.ckpt", "x")
+    assert folder.resume_points("auto") == [folder.last, folder.previous, folder.best]
+    assert folder.resume_points(str(folder.last)) == [folder.last]
+    assert folder.resume_points(None) == []
 
 
 def test_the_home_of_a_checkpoint(tmp_path):

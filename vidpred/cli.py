@@ -120,6 +120,10 @@ def _run_hydra(verb: str, task: "Callable[[DictConfig], Any]", failures: list[Fa
         try:
             return task(cfg)
         except Exception as error:
+            code = getattr(error, "exit_code", None)  # of a run that was told to stop: a sweep stops with it
+            if code is not None:
+                print(f"vidpred: {error}", file=sys.stderr)
+                sys.exit(code)
             if verb == "run":
                 _mark_failed(Path(hydra_config.runtime.output_dir), error)
             if hydra_config.mode == RunMode.MULTIRUN:

@@ -18,7 +18,7 @@ def main(cfg: "DictConfig") -> float:
 
     With ``preview=true`` the schedules are drawn instead, and nothing is trained.
     """
-    from vidpred.assembly import build_run
+    from vidpred.assembly import build_run, find_resume_point
     from vidpred.configuration import list_choices, list_varied
     from vidpred.evaluation.outcome import record_outcome
     from vidpred.reporting.outcome import print_outcome
@@ -31,7 +31,7 @@ def main(cfg: "DictConfig") -> float:
     if cfg.preview:
         _preview(cfg, folder)
         return float("nan")
-    checkpoint = folder.resume_point(cfg.resume)
+    checkpoint = find_resume_point(folder, cfg.resume)
     run = build_run(cfg)
     if run.trainer.is_global_zero:
         _begin(cfg, run, folder, resumed=checkpoint is not None)

@@ -25,7 +25,7 @@ file                       what
 ``film.gif``               truth, pose and prediction of a few validation clips, at the best epoch
 ``strip.png``              the same as a still picture
 ``psnr.png``               PSNR per frame of the model and the baselines
-``checkpoints/``           ``best.ckpt`` by validation PSNR, ``last.ckpt``
+``checkpoints/``           ``best.ckpt`` by validation PSNR, ``last.ckpt`` and the one before it, ``previous.ckpt``
 ``tensorboard/``           event files, for TensorBoard alone
 =========================  ==============================================================================
 """
@@ -81,25 +81,30 @@ class RunFolder:
         """The checkpoint of the last epoch."""
         return self.path / "checkpoints" / "last.ckpt"
 
-    def resume_point(self, resume: str | None) -> Path | None:
-        """The checkpoint that a run continues from.
+    @property
+    def previous(self) -> Path:
+        """The one before it."""
+        return self.path / "checkpoints" / "previous.ckpt"
+
+    def resume_points(self, resume: str | None) -> list[Path]:
+        """Checkpoints that a run may continue from, the newest first: the next one counts if one cannot be read.
 
         Args:
-            resume: None starts anew; "auto" takes this folder's last checkpoint, if there is one; a path is a
-                checkpoint, or the folder of a run.
+            resume: None starts anew; "auto" takes this folder's checkpoints, if there are any; a path is a checkpoint,
+                or the folder of a run.
 
         Raises:
             RunFolderError: if the path holds no checkpoint.
         """
         if resume is None:
-            return None
-        if resume == "auto":
-            return self.last if self.last.is_file() else None
-        path = Path(resume).expanduser()
-        checkpoint = RunFolder(path).last if path.is_dir() else path
-        if not checkpoint.is_file():
-            raise RunFolderError(f"resume={resume}: there is no checkpoint {checkpoint}")
-        return checkpoint
+            return []
+        path = self.path if resume == "auto" else Path(resume).expanduser()
+        run = RunFolder(path)
+        places = [path] if path.is_file() else [run.last, run.previous, run.best]
+        found = [place for place in places if place.is_file()]
+        if not found and resume != "auto":
+            raise RunFolderError(f"resume={resume}: there is no checkpoint {places[0]}")
+        return found
 
     def write(self, name: str, content: bytes | str) -> Path:
         """Write a file under a temporary name and move it in place."""

@@ -1,3 +1,5 @@
+import warnings
+
 import pytest
 import torch
 from samples import TINY
@@ -5,6 +7,7 @@ from test_training import module_for, plain_trainer
 
 from vidpred.training.guard import NonFiniteError, StepGuard
 
+CLIPS = torch.tensor([0])
 OPTIMIZERS = {
     "fused AdamW": lambda weights: torch.optim.AdamW(weights, lr=0.1, fused=True),
     "AdamW": lambda weights: torch.optim.AdamW(weights, lr=0.1, fused=False),
@@ -51,19 +54,35 @@ def test_counts_rows_of_bad_steps():
     optimizer, guard = torch.optim.SGD([weight], lr=0.0), StepGuard(patience=3, check_every=1)
     for number, factor in enumerate([1.0, torch.nan, torch.nan, 1.0, torch.nan, torch.nan], start=1):
         one_step(guard, optimizer, weight, weight.sum() * factor)
-        guard.check(number)
+        guard.check(number, clips=CLIPS)
     assert (int(guard.skipped), int(guard.streak), int(guard.longest)) == (4, 2, 2)
     one_step(guard, optimizer, weight, weight.sum() * torch.nan)
-    with pytest.raises(NonFiniteError, match="3 steps in a row"):
-        guard.check(7)
+    with pytest.warns(UserWarning, match="did not change"), pytest.raises(NonFiniteError, match="3 steps in a row"):
+        guard.check(7, clips=CLIPS)
 
 
 def test_the_count_is_read_every_so_many_steps_only():
-    guard = StepGuard(patience=1, check_every=10)
-    guard.longest += 5
-    guard.check(9)
-    with pytest.raises(NonFiniteError):
-        guard.check(10)
+    weight = torch.nn.Parameter(torch.ones(1))
+    optimizer, guard = torch.optim.SGD([weight], lr=0.0), StepGuard(patience=1, check_every=10)
+    one_step(guard, optimizer, weight, weight.sum() * torch.nan)
+    guard.check(9, clips=CLIPS)
+    with pytest.warns(UserWarning, match="did not change"), pytest.raises(NonFiniteError):
+        guard.check(10, clips=CLIPS)
+
+
+def test_bad_steps_are_told_with_their_clips():
+    weight = torch.nn.Parameter(torch.ones(1))
+    optimizer, guard = torch.optim.SGD([weight], lr=0.0), StepGuard(patience=9, check_every=4)
+    told = []
+    for step, (factor, clips) in enumerate([(1.0, [0, 1]), (torch.nan, [7, 3]), (1.0, [4, 5]), (torch.nan, [3, 8])], 1):
+        one_step(guard, optimizer, weight, weight.sum() * factor)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            guard.check(step, clips=torch.tensor(clips))
+        told += [str(one.message) for one in caught]
+    (sentence,) = told
+    assert sentence.startswith("2 of the last 4 steps")
+    assert sentence.endswith("training sequences 3, 7, 8")
 
 
 def test_numbers_below_one_are_refused():

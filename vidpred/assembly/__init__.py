@@ -7,7 +7,7 @@ from vidpred.assembly.exporting import export
 from vidpred.assembly.parts import build_data, build_model, build_preparation
 from vidpred.assembly.plan import Plan
 from vidpred.assembly.processes import join_processes
-from vidpred.assembly.run import Run, build_run, prepare_plan
+from vidpred.assembly.run import Run, build_run, find_resume_point, prepare_plan
 from vidpred.assembly.submitting import score_files, write_submission
 from vidpred.assembly.trained import LabOptions, data_of, load_predictor, open_checkpoint
 from vidpred.configuration import compose
@@ -29,6 +29,7 @@ __all__ = [
     "evaluate_checkpoints",
     "export",
     "find_checkpoints",
+    "find_resume_point",
     "join_processes",
     "load_predictor",
     "open_checkpoint",

@@ -15,10 +15,12 @@ from vidpred.assembly.parts import build_data, build_model
 from vidpred.assembly.plan import Plan, build_plan
 from vidpred.assembly.trained import open_checkpoint
 from vidpred.data.datamodule import ClipDataModule
-from vidpred.networks.checkpoint import load_weights, read_checkpoint
+from vidpred.networks.checkpoint import CheckpointError, load_weights, read_checkpoint
 from vidpred.predictor import Predictor
 from vidpred.runfolder import RunFolder
+from vidpred.training.durable import DurableCheckpointIO
 from vidpred.training.guard import StepGuard
+from vidpred.training.interruption import Interruption
 from vidpred.training.module import VideoPrediction
 
 
@@ -93,6 +95,29 @@ def prepare_plan(cfg: DictConfig) -> tuple[ClipDataModule, Plan]:
     return data, plan
 
 
+def find_resume_point(folder: RunFolder, resume: str | None) -> Path | None:
+    """The newest checkpoint that a run can continue from; None to start anew.
+
+    One that cannot be read, as a full disk or a lost machine leaves it, is passed over with a warning.
+
+    Raises:
+        ValueError: if there are checkpoints, and none can be read.
+    """
+    reasons = []
+    for place in folder.resume_points(resume):
+        try:
+            read_checkpoint(place)
+        except CheckpointError as error:
+            reasons.append(str(error))
+            continue
+        for reason in reasons:
+            warnings.warn(f"{reason}; going on from {place.name}", stacklevel=2)
+        return place
+    if reasons:
+        raise ValueError(f"resume={resume}: no checkpoint can be read: {'; '.join(reasons)}")
+    return None
+
+
 def _build_loggers(cfg: DictConfig) -> list[Logger]:
     """All that are chosen.
 
@@ -122,7 +147,8 @@ def _build_trainer(cfg: DictConfig, precision: str, loggers: list[Logger]) -> Tr
         trainer: Trainer = build(
             OmegaConf.create(options),
             precision=precision,
-            callbacks=callbacks,
+            callbacks=[*callbacks, Interruption(RunFolder(Path(cfg.run_dir)))],
+            plugins=[DurableCheckpointIO()],
             logger=loggers or False,
             default_root_dir=cfg.run_dir,
             use_distributed_sampler=False,

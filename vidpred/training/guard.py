@@ -4,6 +4,8 @@ No value leaves the device in the hot loop. A loss that is not finite makes its 
 carries them to all ranks, so that all skip the same step. The count is read every few steps.
 """
 
+import warnings
+
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -37,6 +39,7 @@ class StepGuard(nn.Module):
             self.register_buffer(name, torch.zeros((), dtype=torch.int64), persistent=False)
         self._kept: list[tuple[Tensor, Tensor]] = []
         self._bad: Tensor | None = None
+        self._steps: list[tuple[Tensor, Tensor]] = []  # since the last look: whether it was bad, and its clips
 
     def poison(self, loss: Tensor) -> Tensor:
         """The loss; if it is not finite, every gradient of it is NaN."""
@@ -71,18 +74,38 @@ class StepGuard(nn.Module):
                     value.copy_(torch.where(self._bad, torch.zeros_like(value), value))
         self._kept = []
 
-    def check(self, step: int) -> None:
-        """Look at the count every ``check_every`` steps.
+    def check(self, step: int, *, clips: Tensor) -> None:
+        """Look at the count every ``check_every`` steps, and warn of bad ones with the numbers of their clips.
+
+        Args:
+            step: of the optimizer.
+            clips: numbers of the sequences in this step's batch, on the device.
 
         Raises:
             NonFiniteError: if ``patience`` steps in a row were bad.
         """
-        if step % self.check_every == 0 and int(self.longest) >= self.patience:
+        if self._bad is not None:
+            self._steps.append((self._bad, clips))
+        if step % self.check_every:
+            return
+        steps, self._steps = self._steps, []
+        if not steps or not bool(torch.stack([bad for bad, _ in steps]).any()):
+            return
+        named = sorted({clip for bad, numbers in steps if bad for clip in numbers.tolist()})
+        count = sum(bool(bad) for bad, _ in steps)
+        warnings.warn(f"{count} of the last {len(steps)} steps had a loss or gradient that is not finite and did not "
+                      f"change the weights; they were of training sequences {_name(named)}", stacklevel=2)  # fmt: skip
+        if int(self.longest) >= self.patience:
             raise NonFiniteError(
                 f"{int(self.longest)} steps in a row had a loss or gradient that is not finite (of {int(self.skipped)} "
                 f"in all), the last around step {step}; the weights are those before them. Lower optimizer.lr, "
                 f"or try trainer.precision=32-true"
             )
+
+
+def _name(clips: list[int], *, most: int = 20) -> str:
+    shown = ", ".join(str(clip) for clip in clips[:most])
+    return f"{shown} and {len(clips) - most} more" if len(clips) > most else shown
 
 
 def _values(optimizer: Optimizer, device: torch.device) -> list[Tensor]:

@@ -241,7 +241,7 @@ class VideoPrediction(LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, index: int) -> None:
         """Now and then, stop a run whose steps are not finite; at the epoch's end, log its means."""
-        self.guard.check(self.trainer.global_step)
+        self.guard.check(self.trainer.global_step, clips=batch.sequence)
         if self.trainer.is_last_batch or self.trainer.global_step == self.trainer.max_steps:
             means = {f"train/{name}": value for name, value in self._means.take().items()}
             self.log_dict(means, on_step=False, on_epoch=True, batch_size=1)
@@ -254,7 +254,13 @@ class VideoPrediction(LightningModule):
             "shape": list(self.model.shape),
             "config": self.config,
             "skeleton": None if (skeleton := self.data.source.content.skeleton) is None else skeleton_to_dict(skeleton),
+            "epoch_means": self._means.state_dict(),
         }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on with the means of an epoch that was begun."""
+        if "epoch_means" in checkpoint["vidpred"]:
+            self._means.load_state_dict(checkpoint["vidpred"]["epoch_means"], device=self.device)
 
     @property
     def now(self) -> Now:
