@@ -8,7 +8,7 @@ import torch
 from omegaconf import OmegaConf
 
 from vidpred import __version__
-from vidpred.assembly.building import build, to_plain
+from vidpred.assembly.building import build, refuse_foreign_code, to_plain
 from vidpred.assembly.devices import find_device
 from vidpred.assembly.parts import build_data, build_model
 from vidpred.configuration import compose
@@ -61,8 +61,9 @@ def load_predictor(path: str | Path, *, device: str = "auto", lab: LabOptions | 
     """
     checkpoint = open_checkpoint(Path(path), lab=lab)
     stored = checkpoint["vidpred"]
+    for part in ("model", "prior", "data"):  # what is ever built of it
+        refuse_foreign_code(stored["config"][part], name=f"{path}: {part}")
     cfg = OmegaConf.create(stored["config"])
-    _refuse_foreign_code(stored["config"])
     model = build_model(cfg, FrameShape(*stored["shape"]))
     assert isinstance(model, torch.nn.Module)
     load_weights(model, checkpoint, name=str(path))
@@ -131,16 +132,3 @@ def pose_look_of(predictor: Predictor) -> PoseLook:
         raise ValueError(f"this model takes pose maps of {predictor.model.shape.pose_channels} channels, which "
                          f"{type(draw).__name__} does not draw: give poses=FOLDER of pose images")  # fmt: skip
     return PoseLook(skeleton, draw)
-
-
-def _refuse_foreign_code(config: Any) -> None:
-    """The configuration inside a checkpoint comes from a stranger: what it builds must be ours or torch's."""
-    if isinstance(config, dict):
-        target = config.get("_target_")
-        if isinstance(target, str) and target.split(".")[0] not in ("vidpred", "torch", "lightning", "pathlib"):
-            raise ValueError(f"the checkpoint's configuration names {target}, which is not code of vidpred or torch")
-        for value in config.values():
-            _refuse_foreign_code(value)
-    elif isinstance(config, list):
-        for value in config:
-            _refuse_foreign_code(value)
