@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help install train test lint format tensorboard bench clean
+.PHONY: help install train test torture lint format tensorboard bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -29,6 +29,9 @@ train: $(VENV)/.installed ## train the default model on the embedded data; ARGS=
 
 test: lint ## run every check
 	$(BIN)/python -m pytest $(ARGS)
+
+torture: $(VENV)/.installed-dev ## kill a run twenty times at random moments, and send thousands of broken files
+	VIDPRED_TORTURE=20 $(BIN)/python -m pytest --no-cov --numprocesses=1 tests/test_torture.py tests/test_fuzz.py
 
 lint: $(VENV)/.installed-dev ## check style, types and import rules
 	$(BIN)/ruff format --check .

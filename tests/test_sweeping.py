@@ -1,6 +1,7 @@
 import hydra
 import pytest
 from hydra.core.global_hydra import GlobalHydra
+from test_cli import DEBUG, vidpred
 
 from vidpred import cli
 from vidpred.configuration import find_conf, register_resolvers
@@ -63,3 +64,32 @@ def test_a_folder_whose_name_looks_like_a_list_is_taken_as_it_is(tmp_path, monke
     monkeypatch.chdir(tmp_path)
     (tmp_path / "[a,b]").mkdir()
     assert cli.split_list("[a,b]") == ["[a,b]"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
+def test_other_launchers_run_the_jobs_and_the_ranking_follows(tmp_path, cache, launcher):
+    answer = vidpred("-m", f"hydra/launcher={launcher}", "kl_anneal=none,monotonic", *DEBUG, "trainer.max_epochs=1",
+                     "hydra.sweep.dir=sweep", cwd=tmp_path, cache=cache)  # fmt: skip
+    assert answer.returncode == 0, answer.stderr
+    assert "2 runs, best first" in answer.stdout
+    assert (tmp_path / "sweep" / "report.html").is_file()
+    assert {file.parent.name[0] for file in tmp_path.glob("sweep/*/summary.json")} == {"0", "1"}
+
+
+@pytest.mark.slow
+def test_a_sweep_that_is_started_again_skips_what_is_finished(tmp_path, cache):
+    sweep = ("-m", *DEBUG, "fit_schedules=false", "hydra.sweep.dir=sweep")
+    jobs = "kl_anneal=none,cyclical"  # four cycles do not fit in one epoch
+    first = vidpred(*sweep, jobs, "trainer.max_epochs=1", cwd=tmp_path, cache=cache)
+    assert first.returncode == 2
+    (done,) = (file.parent for file in tmp_path.glob("sweep/*/summary.json"))
+    written = (done / "metrics.csv").stat().st_mtime_ns
+    again = vidpred(*sweep, jobs, "trainer.max_epochs=1", cwd=tmp_path, cache=cache)
+    assert f"{done.name} is finished already" in again.stdout
+    assert (done / "metrics.csv").stat().st_mtime_ns == written
+    assert "job 1 failed" in again.stderr
+    longer = vidpred(*sweep, "kl_anneal=none", "hydra.sweep.subdir=" + done.name, "trainer.max_epochs=2", cwd=tmp_path,
+                     cache=cache)  # fmt: skip
+    assert "finished already" not in longer.stdout  # it was made with other options
+    assert (done / "metrics.csv").stat().st_mtime_ns > written

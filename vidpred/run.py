@@ -21,7 +21,7 @@ def main(cfg: "DictConfig") -> float:
     from vidpred.assembly import build_run, find_resume_point
     from vidpred.configuration import list_choices, list_varied
     from vidpred.evaluation.outcome import record_outcome
-    from vidpred.reporting.outcome import print_outcome
+    from vidpred.reporting.outcome import finished_score, print_outcome
     from vidpred.runfolder import RunFolder
     from vidpred.training.tracking import log_outcome
 
@@ -31,6 +31,9 @@ def main(cfg: "DictConfig") -> float:
     if cfg.preview:
         _preview(cfg, folder)
         return float("nan")
+    if _job() is not None and (score := finished_score(folder, list_choices(cfg))) is not None:
+        print(f"{folder.path.name} is finished already, and is not repeated")
+        return score
     checkpoint = find_resume_point(folder, cfg.resume)
     run = build_run(cfg)
     if run.trainer.is_global_zero:

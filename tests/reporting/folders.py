@@ -19,12 +19,12 @@ def make_run(
     psnr: float | None = 22.0,
     finished: bool = True,
     epochs: int = 4,
-    clips: int = 5,
+    clips: int = 6,
     films: bool = False,
     about: dict[str, Any] | None = None,
     columns: dict[str, Any] | None = None,
 ) -> RunFolder:
-    """A run whose every clip scores ``psnr`` plus its number in hundredths; None is one without validation."""
+    """A run whose clips score from ``psnr`` to 0.04 dB more; None is one without validation."""
     folder, choices = RunFolder(path), choices or {}
     folder.write_json("run.json", {**ABOUT, "choices": choices, "seed": choices.get("seed", 0), **(about or {})})
     folder.write("config.yaml", yaml.safe_dump({**choices, "trainer": {"max_epochs": 4}, "run_dir": str(path)}))
@@ -41,7 +41,7 @@ def make_run(
         {"name": "clip length", "sentence": "Clips grow.", "values": [4.0, 4.0, 8.0, 8.0]},
     ]})  # fmt: skip
     if psnr is not None:
-        scores = psnr + np.arange(clips)[:, None] / 100 + np.linspace(1, -1, 6)[None]
+        scores = psnr + np.linspace(0, 0.04, clips)[:, None] + np.linspace(1, -1, 6)[None]
         rows[-1] |= {"psnr/val": float(scores.mean()), "ssim/val": 0.6, "doctor/rate": 20.0, "doctor/worth_db": 1.0}
         folder.write_arrays("psnr.npz", clips=np.arange(clips), model=scores.astype(np.float32),
                             context_frames=np.array(1), copy_context=np.full((clips, 6), 18, np.float32))  # fmt: skip

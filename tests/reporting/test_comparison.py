@@ -57,6 +57,13 @@ def test_a_single_seed_and_a_single_clip_are_said(tmp_path):
     assert "single seed" in said
 
 
+def test_a_few_clips_name_no_winner(tmp_path):
+    for clips, few in ((5, True), (6, False)):
+        make_run(tmp_path / str(clips) / "a", {"x": 1}, psnr=22, clips=clips)
+        make_run(tmp_path / str(clips) / "b", {"x": 2}, psnr=25, clips=clips)
+        assert ("too few to name a winner" in verdict(fields_of(tmp_path / str(clips))[0])) == few
+
+
 def test_one_run_and_seeds_of_one_setting_have_no_winner(tmp_path):
     make_run(tmp_path / "a", {"seed": 0}, psnr=22)
     assert "nothing to compare" in verdict(fields_of(tmp_path)[0])
@@ -135,7 +142,7 @@ def test_differences_are_taken_between_clips(tmp_path):
     for name, shift in (("a", 0.0), ("b", 0.1)):
         folder = make_run(tmp_path / name, {"x": name})
         arrays = folder.read_arrays("psnr.npz")
-        arrays["model"] = np.arange(5)[:, None] * 10 + shift + np.zeros((5, 6))
+        arrays["model"] = np.arange(6)[:, None] * 10 + shift + np.zeros((6, 6))
         folder.write_arrays("psnr.npz", **arrays)
     said = verdict(fields_of(tmp_path)[0])
-    assert re.search(r"The best is x=b: .*\+0.10 dB, 95 % interval \+0.10 to \+0.10, paired over 5", said)
+    assert re.search(r"The best is x=b: .*\+0.10 dB, 95 % interval \+0.10 to \+0.10, paired over 6", said)

@@ -61,7 +61,7 @@ def test_a_column_is_read_where_it_was_measured(tmp_path):
     assert run.course("train/loss")[1].tolist() == [4, 3, 2, 1]
     assert run.course("psnr/val")[0].tolist() == [3]
     assert run.best == pytest.approx(22.02)
-    assert np.allclose(run.clip_scores, 22 + np.arange(5) / 100)
+    assert np.allclose(run.clip_scores, 22 + np.linspace(0, 0.04, 6))
 
 
 def test_the_latest_is_the_newest_sweep_or_run(tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ from vidpred.reporting.tables import Cell, Column, Table, number
 from vidpred.statistics import Interval, interval, paired_interval
 
 _SEED = "seed"
+_ENOUGH = 6  # clips: that all of fewer lie on one side happens by chance more often than once in twenty times
 
 
 class Setting(NamedTuple):
@@ -76,6 +77,9 @@ def verdict(field: Field) -> str:
     if np.isnan(found.low):
         return (f"{first.label} is ahead of {second.label} by {found.mean:.2f} dB; one validation clip gives no "
                 f"interval, so there is no winner.{caveat}")  # fmt: skip
+    if clips < _ENOUGH:
+        return (f"{first.label} is ahead of {second.label} by {found.mean:.2f} dB; {clips} validation clips are too "
+                f"few to name a winner.{caveat}")  # fmt: skip
     span = f"{found.mean:+.2f} dB, 95 % interval {found.low:+.2f} to {found.high:+.2f}, {basis}"
     if found.low > 0:
         return f"The best is {first.label}: ahead of the next, {second.label} ({span}).{caveat}"

@@ -1,5 +1,6 @@
 """What a training says at its end."""
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,15 @@ def print_outcome(folder: RunFolder, console: Console | None = None, *, next_ste
     console.print("\nNext:")
     for command in commands:
         console.print(f"  {command}")
+
+
+def finished_score(folder: RunFolder, choices: dict[str, Any]) -> float | None:
+    """The best validation PSNR of a run that is finished and was made with these choices, in dB; else None."""
+    if not (folder.path / "summary.json").is_file() or not (folder.path / "run.json").is_file():
+        return None
+    summary, made = folder.read_json("summary.json"), folder.read_json("run.json").get("choices")
+    same = made == json.loads(json.dumps(choices))
+    return float(summary["psnr_best"]) if same and summary.get("status") == "finished" else None
 
 
 def print_changes(folder: RunFolder, choices: dict[str, Any], console: Console | None = None) -> None:

@@ -21,7 +21,7 @@ def describe(
     folder: RunFolder, *, config: dict[str, Any], choices: dict[str, Any], data: str, protocol: str, parameters: int,
     precision: str,
 ) -> None:  # fmt: skip
-    """Write ``config.yaml`` and ``run.json`` before training starts; that an earlier start has failed is forgotten.
+    """Write ``config.yaml`` and ``run.json`` before training starts; how an earlier start has ended is forgotten.
 
     Args:
         folder: of the run.
@@ -32,7 +32,8 @@ def describe(
         parameters: number of weights.
         precision: in which the run computes.
     """
-    (folder.path / "failed.json").unlink(missing_ok=True)
+    for outdated in ("failed.json", "summary.json"):
+        (folder.path / outdated).unlink(missing_ok=True)
     folder.write("config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
     folder.write_json(
         "run.json",
