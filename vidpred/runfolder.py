@@ -30,6 +30,7 @@ file                       what
 =========================  ==============================================================================
 """
 
+import contextlib
 import csv
 import io
 import json
@@ -107,15 +108,23 @@ class RunFolder:
         return found
 
     def write(self, name: str, content: bytes | str) -> Path:
-        """Write a file under a temporary name and move it in place."""
+        """Write a file under a temporary name and move it in place.
+
+        Raises:
+            OSError: that names the file, if it cannot be written; what was there before stays.
+        """
         data = content.encode() if isinstance(content, str) else content
-        target = self[name]
+        target = self.path / name
         temporary = target.with_name(f".{target.name}-{os.getpid()}")
         try:
+            target.parent.mkdir(parents=True, exist_ok=True)
             temporary.write_bytes(data)
             os.replace(temporary, target)
+        except OSError as error:
+            raise OSError(f"{target} could not be written: {error.strerror or error}") from error
         finally:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # its folder may be gone
+                temporary.unlink(missing_ok=True)
         return target
 
     def write_json(self, name: str, values: dict[str, Any]) -> None:

@@ -1,5 +1,7 @@
 """Checkpoints that survive: written beside, synced, and moved in place, with the one before kept."""
 
+import contextlib
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -25,20 +27,23 @@ class DurableCheckpointIO(TorchCheckpointIO):
         temporary = target.with_name(f".{target.name}-{os.getpid()}")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
+            written = io.BytesIO()  # torch's own writer does not tell why a disk refuses
+            torch.save(checkpoint, written)
             with temporary.open("wb") as stream:
-                torch.save(checkpoint, stream)
+                stream.write(written.getbuffer())
                 stream.flush()
                 os.fsync(stream.fileno())
             if target.name == "last.ckpt" and target.is_file():
                 _keep(target, target.with_name("previous.ckpt"))
             os.replace(temporary, target)
             _sync_folder(target.parent)
-        except (OSError, RuntimeError) as error:  # torch's writer has an error of its own for a full disk
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).splitlines()[0]
-            raise OSError(f"the checkpoint {target} could not be written: {reason}; the one before is kept. Make room, "
-                          f"then go on with resume={target.parent.parent}") from error  # fmt: skip
+        except OSError as error:
+            reason = error.strerror or error
+            advice = "; the one before is kept. Make room, then go on with resume=…" if target.is_file() else ""
+            raise OSError(f"the checkpoint {target} could not be written: {reason}{advice}") from error
         finally:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # its folder may be gone
+                temporary.unlink(missing_ok=True)
 
 
 def _keep(file: Path, name: Path) -> None:
