@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 def main(cfg: "DictConfig") -> None:
     """Print the ranking of runs, and write a page with its figures and tables, unless ``format=text``."""
     from vidpred.reporting.outcome import shorten
+    from vidpred.reporting.reading import find_runs, latest
     from vidpred.reporting.report import summary_tables, write_report
-    from vidpred.reporting.runs import find_runs, latest
     from vidpred.reporting.tables import print_table
 
     if cfg.format not in ("html", "text"):

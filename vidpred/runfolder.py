@@ -39,7 +39,6 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy import ndarray as Array
@@ -139,11 +138,13 @@ class RunFolder:
         """
         file = self.path / name
         try:
-            values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+            values: Any = json.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise RunFolderError(f"{self.path} is not the folder of a run: {name} is missing") from None
-        except ValueError:
+        except (ValueError, RecursionError):
             raise RunFolderError(f"{file} cannot be read") from None
+        if not isinstance(values, dict) or not isinstance(values.get("format", 0), int):
+            raise RunFolderError(f"{file} cannot be read: it is not what a run writes")
         if values.pop("format", 0) > FORMAT:
             raise RunFolderError(f"{file} was written by a newer vidpred; this one reads format {FORMAT}")
         return values
@@ -192,8 +193,8 @@ class RunFolder:
         try:
             with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
                 return {key: arrays[key] for key in arrays.files}
-        except (OSError, ValueError, EOFError, BadZipFile):
-            raise RunFolderError(f"{file} cannot be read") from None
+        except Exception as error:  # a broken zip raises of a dozen kinds
+            raise RunFolderError(f"{file} cannot be read: {type(error).__name__}") from error
 
 
 def short_name(curve: str) -> str:

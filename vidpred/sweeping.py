@@ -80,8 +80,8 @@ def finish_sweep(folder: Path, failures: Sequence[str]) -> None:
     if not list(folder.glob("*/run.json")) or not _leads():
         return
     from vidpred.reporting.outcome import shorten
+    from vidpred.reporting.reading import find_runs
     from vidpred.reporting.report import summary_tables, write_report
-    from vidpred.reporting.runs import find_runs
     from vidpred.reporting.tables import print_table
 
     runs = find_runs([str(folder)])

@@ -7,8 +7,8 @@ from folders import make_run
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
 
+from vidpred.reporting.reading import find_runs
 from vidpred.reporting.report import write_report
-from vidpred.reporting.runs import find_runs
 
 EVIL = "</script><img src=x onerror=1>"
 

@@ -5,7 +5,7 @@ import pytest
 from folders import make_run
 
 from vidpred.reporting.comparison import make_fields, summary_table, verdict
-from vidpred.reporting.runs import find_runs
+from vidpred.reporting.reading import find_runs
 from vidpred.reporting.words import collect_notes, tell_mixture, tell_schedules
 
 

@@ -15,8 +15,8 @@ from PIL import Image
 from vidpred.reporting.charts import Look, psnr_chart, schedules_chart
 from vidpred.reporting.comparison import make_fields
 from vidpred.reporting.films import GAIN, error_map, make_films
+from vidpred.reporting.reading import find_runs
 from vidpred.reporting.report import write_report
-from vidpred.reporting.runs import find_runs
 
 EVIL = "</script><script>alert('x')</script>"
 

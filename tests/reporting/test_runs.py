@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from folders import make_run
 
-from vidpred.reporting.runs import differences, find_runs, latest
+from vidpred.reporting.reading import find_runs, latest
+from vidpred.reporting.runs import differences
 from vidpred.runfolder import RunFolderError
 
 
