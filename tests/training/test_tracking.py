@@ -146,6 +146,7 @@ SCORES = {
     "copy_context": 15.0,
     "ssim_best": 0.8,
     "ssim_last": 0.7,
+    "kl_best": 4.0,
     "kl_last": 3.0,
 }
 
