@@ -146,6 +146,7 @@ SCORES = {
     "copy_context": 15.0,
     "ssim_best": 0.8,
     "ssim_last": 0.7,
+    "kl_best": 4.0,
     "kl_last": 3.0,
 }
 
@@ -159,7 +160,7 @@ def test_the_hparams_tab_compares_scores_by_what_a_sweep_varies_or_else_by_all(t
     told = [HParamsPluginData.FromString(events.SummaryMetadata(f"_hparams_/{name}").plugin_data.content)
             for name in ("experiment", "session_start_info", "session_end_info")]  # fmt: skip
     assert {info.name for info in told[0].experiment.hparam_infos} == (varied or set(CHOICES))
-    compared = ["psnr_best", "psnr_last", "ssim_best", "ssim_last", "kl_last"]
+    compared = ["psnr_best", "psnr_last", "ssim_best", "ssim_last", "kl_last", "kl_best"]
     assert [info.name.tag for info in told[0].experiment.metric_infos] == [f"hp/{name}" for name in compared]
     assert set(told[1].session_start_info.hparams) == set(CHOICES)
     assert {name: events.Scalars(f"hp/{name}")[0].value for name in compared} == pytest.approx(
