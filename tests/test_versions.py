@@ -1,0 +1,65 @@
+"""What earlier versions wrote can be read; what later ones will write is refused with what is needed.
+
+``fixtures/run_format_3`` is a debug run of version 0.1.0, without its optimizer's state, and what its model makes of a
+picture.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vidpred import assembly
+from vidpred.networks.checkpoint import CheckpointError
+from vidpred.reporting.reading import find_runs
+from vidpred.reporting.report import write_report
+from vidpred.runfolder import FORMAT, RunFolderError
+
+FIXTURE = Path(__file__).parent / "fixtures" / "run_format_3"
+
+
+@pytest.fixture
+def run(tmp_path) -> Path:
+    return Path(shutil.copytree(FIXTURE, tmp_path / "run"))
+
+
+def set_format(file: Path, number: int) -> None:
+    file.write_text(json.dumps({**json.loads(file.read_text()), "format": number}))
+
+
+def test_a_run_of_an_earlier_version_predicts_what_it_did(run):
+    held = np.load(run / "rollout.npz")
+    predictor = assembly.load_predictor(run, device="cpu")
+    image, poses = (torch.from_numpy(held[name]) for name in ("image", "poses"))
+    predicted = predictor.rollout(image, poses, z="mean")
+    np.testing.assert_allclose(predicted.numpy(), held["expected"].astype(np.float32), atol=2 / 255)
+
+
+@pytest.mark.parametrize("number", [FORMAT, FORMAT - 1])
+def test_a_run_of_an_earlier_format_is_reported(run, number):
+    for file in run.glob("*.json"):
+        set_format(file, number)
+    (found,) = find_runs([str(run)])
+    assert found.problems == []
+    assert found.status == "finished"
+    page = write_report([found], run / "report.html").page.read_text()
+    assert "clip 0" in page
+    assert f"{json.loads((run / 'summary.json').read_text())['psnr_best']:.2f}" in page
+
+
+def test_a_newer_run_is_refused_with_the_format_that_is_needed(run):
+    set_format(run / "run.json", FORMAT + 1)
+    with pytest.raises(RunFolderError, match=rf"newer vidpred; this one reads format {FORMAT}"):
+        find_runs([str(run)])
+
+
+def test_a_newer_checkpoint_is_refused_with_the_version_that_is_needed(run):
+    file = run / "checkpoints" / "best.ckpt"
+    held = torch.load(file, weights_only=True)
+    held["vidpred"] |= {"format": 99, "version": "7.1"}
+    torch.save(held, file)
+    with pytest.raises(CheckpointError, match=r"written by vidpred 7\.1"):
+        assembly.load_predictor(run)
