@@ -62,6 +62,9 @@ def test_the_way_to_the_oracle():
     assert way_to_oracle({**curves, "oracle": np.full((2, 3), 99.0)}) is None
 
 
+COURSE = {f"{score}_{when}" for score in ("psnr", "ssim", "kl") for when in ("best", "last")}
+
+
 def test_the_other_z_is_scored_as_validation_scores(compose, tmp_path):
     """With the z of validation the best checkpoint gives its scores again, with the other one others."""
     cfg = compose("model.widths=[8,8,8]", "logger=none", "trainer.precision=32-true", run_dir=tmp_path / "run")
@@ -73,7 +76,7 @@ def test_the_other_z_is_scored_as_validation_scores(compose, tmp_path):
         np.testing.assert_allclose(again[int(clip)], curve, atol=1e-3)
         assert not np.allclose(other[int(clip)], curve, atol=1e-3)
     scores = record_outcome(folder, run.data, baselines=False, best=best, z="mean", skipped_steps=0)
-    assert scores.keys() == {"psnr_best", "psnr_last", "psnr_sample"}
+    assert scores.keys() == COURSE | {"psnr_sample"}
     assert scores["psnr_sample"] == pytest.approx(np.mean([curve.mean() for curve in other.values()]), abs=1e-4)
     assert folder.read_json("summary.json")["baselines"] == {}
 
@@ -84,7 +87,11 @@ def test_a_run_that_kept_no_best_checkpoint_has_an_outcome(compose, tmp_path):
     run.trainer.fit(run.module, datamodule=run.data)
     assert run.best_predictor(folder) is None
     scores = record_outcome(folder, run.data, baselines=False, best=None, z="mean", skipped_steps=0)
-    assert scores.keys() == {"psnr_best", "psnr_last"}
+    assert scores.keys() == COURSE
+    rows = folder.read_rows()
+    best = max(rows, key=lambda row: row["psnr/val"])
+    for name, column in (("ssim", "ssim/val"), ("kl", "train/kl")):
+        assert (scores[f"{name}_best"], scores[f"{name}_last"]) == (best[column], rows[-1][column])
 
 
 def test_means_are_over_clips_of_means_over_frames():

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -50,10 +52,39 @@ def test_schedules_are_the_same_numbers_in_every_process(tmp_path, cache):
     assert all(len(set(column)) > 2 for column in np.transpose(first)[:4])
 
 
+def test_a_process_that_dies_ends_the_run_soon_and_with_a_word(tmp_path, cache):
+    environment = {**os.environ, "VIDPRED_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
+    options = ("experiment=debug", "model.widths=[8,8,8]", "baselines=false", "trainer=ddp_cpu", "data.batch_size=1",
+               "trainer.max_epochs=1000", "logger=none", f"hydra.run.dir={tmp_path / 'run'}")  # fmt: skip
+    command = [sys.executable, "-m", "vidpred.run", *options]
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, text=True, start_new_session=True,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)  # fmt: skip
+    try:
+        deadline = time.monotonic() + 120
+        while not (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        listed = subprocess.run(
+            ["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True, check=True
+        )
+        arguments = {int(pid): Path(f"/proc/{int(pid)}/cmdline").read_text() for pid in listed.stdout.split()
+                     if Path(f"/proc/{int(pid)}/cmdline").is_file()}  # fmt: skip
+        other = next(pid for pid, words in arguments.items() if "train_ddp_process" in words)
+        os.kill(other, signal.SIGKILL)
+        _, said = process.communicate(timeout=60)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 2
+    assert "another process of this run has ended" in said
+    assert "Traceback" not in said
+    assert json.loads((tmp_path / "run" / "failed.json").read_text())["error"].startswith("another process")
+
+
 def test_a_sweep_of_two_processes_each_stays_in_one_folder(tmp_path, cache):
     vidpred("-m", "trainer=ddp_cpu", "kl_anneal=none,monotonic", "data.batch_size=1", cwd=tmp_path, cache=cache)
     (sweep,) = (tmp_path / "multirun").glob("*/*")
-    jobs = sorted(folder for folder in sweep.iterdir() if folder.is_dir())
+    jobs = sorted(file.parent.parent for file in sweep.glob("*/.hydra/config.yaml"))
     assert [folder.name[0] for folder in jobs] == ["0", "1"]
     for folder in jobs:
         with np.load(folder / "psnr.npz") as arrays:
