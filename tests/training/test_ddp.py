@@ -1,5 +1,6 @@
 """Two processes on the CPU, by the command a user writes."""
 
+import contextlib
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 TESTS = Path(__file__).resolve().parents[1]
 
@@ -52,7 +54,9 @@ def test_schedules_are_the_same_numbers_in_every_process(tmp_path, cache):
     assert all(len(set(column)) > 2 for column in np.transpose(first)[:4])
 
 
-def test_a_process_that_dies_ends_the_run_soon_and_with_a_word(tmp_path, cache):
+@pytest.fixture
+def endless(tmp_path, cache):
+    """A run of two processes in full swing: its folder, the first process and the number of the other."""
     environment = {**os.environ, "VIDPRED_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
     options = ("experiment=debug", "model.widths=[8,8,8]", "baselines=false", "trainer=ddp_cpu", "data.batch_size=1",
                "trainer.max_epochs=1000", "logger=none", f"hydra.run.dir={tmp_path / 'run'}")  # fmt: skip
@@ -65,20 +69,48 @@ def test_a_process_that_dies_ends_the_run_soon_and_with_a_word(tmp_path, cache):
             assert time.monotonic() < deadline
             time.sleep(0.1)
         listed = subprocess.run(
-            ["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True, check=True
+            ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(process.pid)], capture_output=True, text=True
         )
-        arguments = {int(pid): Path(f"/proc/{int(pid)}/cmdline").read_text() for pid in listed.stdout.split()
-                     if Path(f"/proc/{int(pid)}/cmdline").is_file()}  # fmt: skip
-        other = next(pid for pid, words in arguments.items() if "train_ddp_process" in words)
-        os.kill(other, signal.SIGKILL)
-        _, said = process.communicate(timeout=60)
+        other = next(int(line.split()[0]) for line in listed.stdout.splitlines() if "train_ddp_process" in line)
+        yield tmp_path / "run", process, other
     finally:
-        if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_a_process_that_dies_ends_the_run_soon_and_with_a_word(endless):
+    folder, process, other = endless
+    os.kill(other, signal.SIGKILL)
+    _, said = process.communicate(timeout=60)
     assert process.returncode == 2
     assert "another process of this run has ended" in said
     assert "Traceback" not in said
-    assert json.loads((tmp_path / "run" / "failed.json").read_text())["error"].startswith("another process")
+    assert json.loads((folder / "failed.json").read_text())["error"].startswith("another process")
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_signal_to_either_process_stops_both_after_the_same_step(endless, first):
+    folder, process, other = endless
+    written = (folder / "checkpoints" / "last.ckpt").stat().st_mtime_ns
+    os.kill(process.pid if first else other, signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 75, said
+    assert "go on with" in said
+    assert (folder / "checkpoints" / "last.ckpt").stat().st_mtime_ns > written
+    assert not Path(f"/proc/{other}").exists() or "Z" in Path(f"/proc/{other}/stat").read_text().split(")")[1]
+
+
+def test_torchrun_starts_the_processes(tmp_path, cache):
+    options = ("experiment=debug", "model.widths=[8,8,8]", "baselines=false", "trainer=ddp_cpu", "data.batch_size=1")
+    environment = {**os.environ, "VIDPRED_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
+    torchrun = [str(Path(sys.executable).with_name("torchrun")), "--standalone", "--nproc-per-node", "2"]
+    answer = subprocess.run([*torchrun, "-m", "vidpred.run", *options, "hydra.run.dir=torchrun"], cwd=tmp_path,
+                            env=environment, capture_output=True, text=True, timeout=300)  # fmt: skip
+    assert answer.returncode == 0, answer.stderr
+    vidpred(*options[3:], "hydra.run.dir=own", cwd=tmp_path, cache=cache)
+    with np.load(tmp_path / "torchrun" / "psnr.npz") as one, np.load(tmp_path / "own" / "psnr.npz") as two:
+        np.testing.assert_allclose(one["model"], two["model"], atol=1e-3)
+    assert not (tmp_path / "outputs").exists()
 
 
 def test_a_sweep_of_two_processes_each_stays_in_one_folder(tmp_path, cache):
