@@ -23,7 +23,7 @@ def main(cfg: "DictConfig") -> float:
     from vidpred.evaluation.outcome import record_outcome
     from vidpred.reporting.outcome import finished_score, print_outcome
     from vidpred.runfolder import RunFolder
-    from vidpred.training.interruption import tell_lost_processes
+    from vidpred.training.faults import told_in_words
     from vidpred.training.tracking import log_outcome
 
     # Lightning 2.6 calls what torch 2.14 has deprecated; there is nothing that a user could do about it
@@ -39,7 +39,7 @@ def main(cfg: "DictConfig") -> float:
     run = build_run(cfg)
     if run.trainer.is_global_zero:
         _begin(cfg, run, folder, resumed=checkpoint is not None)
-    with tell_lost_processes(folder):
+    with told_in_words(folder):
         run.trainer.fit(run.module, datamodule=run.data, ckpt_path=checkpoint, weights_only=True)
     if not run.trainer.is_global_zero:
         return float("nan")

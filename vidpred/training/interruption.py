@@ -2,8 +2,6 @@
 
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -31,37 +29,6 @@ class InterruptedRunError(RuntimeError):
             f"  python -m vidpred.run resume='{folder.path}'"
         )
         self.exit_code = 130 if name == "SIGINT" else REQUEUE
-
-
-class LostProcessError(RuntimeError):
-    """Another process of the run died, and this one cannot go on without it.
-
-    Args:
-        folder: of the run.
-        reason: what the exchange between processes said.
-    """
-
-    def __init__(self, folder: RunFolder, reason: str) -> None:
-        super().__init__(
-            f"another process of this run has ended, see its own messages ({reason}); go on from the last checkpoint "
-            f"with resume='{folder.path}'"
-        )
-
-
-@contextmanager
-def tell_lost_processes(folder: RunFolder) -> Iterator[None]:
-    """Say in one line that another process died, where torch's exchange breaks off.
-
-    Raises:
-        LostProcessError: then.
-    """
-    try:
-        yield
-    except RuntimeError as error:
-        reason = str(error)
-        if not any(sign in reason for sign in ("onnection reset by peer", "onnection closed by peer", "Broken pipe")):
-            raise
-        raise LostProcessError(folder, "connection lost") from error
 
 
 class Interruption(Callback):
