@@ -4,7 +4,6 @@ import torch
 from vidpred.runfolder import RunFolder
 from vidpred.training.faults import LostProcessError, MemoryShortError, told_in_words
 
-
 SHORT, LOST = (MemoryShortError, "data.batch_size"), (LostProcessError, "resume=")
 
 
