@@ -85,7 +85,7 @@ def test_figures_and_films_are_drawn(evaluated, trained):
 
 
 def test_the_split_that_chose_the_checkpoint_is_scored_on_demand_only(trained, cache):
-    cwd, options = trained.parent, ("split=val", f"ckpt={trained}/checkpoints/*.ckpt", "films=false")
+    cwd, options = trained.parent, ("split=val", f"ckpt={trained}/checkpoints/*st.ckpt", "films=false")
     refused = evaluate(*options, cwd=cwd, cache=cache)
     assert refused.returncode == 2
     assert "allow_selection_split=true" in refused.stderr
