@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
 def main(cfg: "DictConfig") -> None:
     """Print the ranking of runs, and write a page with its figures and tables, unless ``format=text``."""
-    from vidpred.reporting.outcome import shorten
     from vidpred.reporting.reading import find_runs, latest
     from vidpred.reporting.report import summary_tables, write_report
     from vidpred.reporting.tables import print_table
@@ -31,8 +30,7 @@ def main(cfg: "DictConfig") -> None:
     out = home / "report.html" if cfg.out is None else Path(cfg.out).expanduser()
     if out.suffix not in (".html", ".htm"):
         raise ValueError(f"out={out}: a report is an .html file")
-    report = write_report(runs, out, closely=cfg.closely)
-    print(f"report  {shorten(report.page)}\n        {shorten(report.files)}/  figures and tables")
+    print(write_report(runs, out, closely=cfg.closely))
 
 
 if __name__ == "__main__":

@@ -79,7 +79,6 @@ def finish_sweep(folder: Path, failures: Sequence[str]) -> None:
     """
     if not list(folder.glob("*/run.json")) or not _leads():
         return
-    from vidpred.reporting.outcome import shorten
     from vidpred.reporting.reading import find_runs
     from vidpred.reporting.report import summary_tables, write_report
     from vidpred.reporting.tables import print_table
@@ -90,8 +89,7 @@ def finish_sweep(folder: Path, failures: Sequence[str]) -> None:
         print_table(table)
     for failure in failures:
         print(failure)
-    report = write_report(runs, folder / "report.html")
-    print(f"report  {shorten(report.page)}\n        {shorten(report.files)}/  figures and tables")
+    print(write_report(runs, folder / "report.html"))
 
 
 def _tells(config: "DictConfig") -> bool:

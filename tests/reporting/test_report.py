@@ -148,7 +148,7 @@ def test_a_broken_film_is_noted_and_the_page_is_made(tmp_path):
 def test_a_run_that_is_not_finished_shows_where_it_was_to_go(tmp_path):
     make_run(tmp_path / "a", finished=False, epochs=2)
     (field,) = make_fields(find_runs([str(tmp_path)]))
-    beta = next(panel for panel in schedules_chart(field, Look(field), note="").panels if panel.title == "beta")
+    beta = next(panel for panel in schedules_chart(Look(field), note="").panels if panel.title == "beta")
     went, planned = beta.lines
     assert went.y.tolist() == [0, 0.5]
     assert planned.label == "a, planned"
@@ -160,7 +160,7 @@ def test_settings_have_colours_and_seeds_dashes(tmp_path):
     for name, choice, seed in (("a", "none", 0), ("b", "none", 1), ("c", "cyclical", 0)):
         make_run(tmp_path / name, {"kl_anneal": choice, "seed": seed})
     (field,) = make_fields(find_runs([str(tmp_path)]))
-    lines = {line.run: line for line in psnr_chart(field, Look(field), note="").panels[0].lines if line.run}
+    lines = {line.run: line for line in psnr_chart(Look(field), note="").panels[0].lines if line.run}
     assert lines["a"].color == lines["b"].color != lines["c"].color
     assert lines["a"].dash != lines["b"].dash
     assert [line.label.partition("  (")[0] for line in lines.values()] == [
@@ -222,5 +222,5 @@ def test_a_crowded_legend_names_settings_with_their_means(tmp_path):
     for number in range(6):
         make_run(tmp_path / str(number), {"x": number // 3, "seed": number % 3}, psnr=20 + number)
     (field,) = make_fields(find_runs([str(tmp_path)]))
-    groups = {line.group for line in psnr_chart(field, Look(field), note="").panels[0].lines if line.run}
+    groups = {line.group for line in psnr_chart(Look(field), note="").panels[0].lines if line.run}
     assert groups == {"x=1  (mean 24.02 dB)", "x=0  (mean 21.02 dB)"}

@@ -85,6 +85,18 @@ def test_bad_steps_are_told_with_their_clips():
     assert sentence.endswith("training sequences 3, 7, 8")
 
 
+def test_a_step_of_several_batches_is_told_with_the_clips_of_all_of_them():
+    weight = torch.nn.Parameter(torch.ones(1))
+    optimizer, guard = torch.optim.SGD([weight], lr=0.0), StepGuard(patience=9, check_every=2)
+    for step, factor in ((1, 1.0), (2, torch.nan)):
+        guard.check(step - 1, clips=torch.tensor([10 * step]))
+        one_step(guard, optimizer, weight, weight.sum() * factor)
+        if step == 1:
+            guard.check(step, clips=torch.tensor([10 * step + 1]))
+    with pytest.warns(UserWarning, match=r"1 of the last 2 steps .* training sequences 20, 21$"):
+        guard.check(2, clips=torch.tensor([21]))
+
+
 def test_numbers_below_one_are_refused():
     with pytest.raises(ValueError, match="patience"):
         StepGuard(patience=0)

@@ -54,7 +54,7 @@ class Look:
             yield from setting.runs
 
 
-def schedules_chart(field: Field, look: Look, *, note: str) -> Chart:
+def schedules_chart(look: Look, *, note: str) -> Chart:
     """Forcing probability and beta, each above the loss that it goes with, on one axis of epochs."""
     columns = {"forcing probability": "schedule/forcing_prob", "beta": "schedule/beta", "learning rate": "schedule/lr"}
     panels = [Panel(title, "", _with_plans(look, column, title)) for title, column in columns.items()]
@@ -66,7 +66,7 @@ def schedules_chart(field: Field, look: Look, *, note: str) -> Chart:
     return Chart("schedules", "Schedules", "epoch", [panel for panel in panels if panel.lines], note=note)
 
 
-def losses_chart(field: Field, look: Look, *, note: str) -> Chart:
+def losses_chart(look: Look, *, note: str) -> Chart:
     """What each annealing does to loss, reconstruction, KL and the rollouts, overlaid."""
     wanted = [
         ("training loss", "", "train/loss", True),
@@ -84,13 +84,13 @@ def losses_chart(field: Field, look: Look, *, note: str) -> Chart:
     return Chart("losses", "Losses", "epoch", [panel for panel in panels if panel.lines], columns=2, note=note)
 
 
-def psnr_chart(field: Field, look: Look, *, note: str) -> Chart:
+def psnr_chart(look: Look, *, note: str) -> Chart:
     """PSNR per predicted frame of every run at its best epoch, and of what costs nothing."""
     scored = [run for run in look.ordered() if "model" in run.psnr]
     lines = [look.line(run, *_curve(run, "model"), label=_with_mean(look.label(run), run.psnr["model"]),
                        band=interval_band(run.psnr["model"]) if _banded(run, len(scored)) else None)
              for run in scored]  # fmt: skip
-    for setting in field.settings:  # in legends that name settings, their mean is that of their seeds
+    for setting in look.field.settings:  # in legends that name settings, their mean is that of their seeds
         scores = [run.psnr["model"] for run in setting.runs if "model" in run.psnr]
         if scores:
             told = _with_mean(setting.label, np.concatenate(scores))
@@ -101,9 +101,9 @@ def psnr_chart(field: Field, look: Look, *, note: str) -> Chart:
                  note=note)  # fmt: skip
 
 
-def heat_maps(field: Field, look: Look, *, most: int) -> dict[str, Float[Array, "B S"]]:
+def heat_maps(look: Look, *, most: int) -> dict[str, Float[Array, "B S"]]:
     """PSNR of every clip and frame, by run: the best of each setting first, at most so many."""
-    chosen = choose(field, most, lambda run: "model" in run.psnr)
+    chosen = choose(look.field, most, lambda run: "model" in run.psnr)
     return {look.label(run): run.psnr["model"] for run in chosen}
 
 

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from vidpred.reporting.charts import Look, choose, heat_maps, losses_chart, psnr_chart, schedules_chart
 from vidpred.reporting.comparison import Field, make_fields, summary_table, verdict
 from vidpred.reporting.films import make_films
+from vidpred.reporting.outcome import shorten
 from vidpred.reporting.page import Part, Picture, render_page
 from vidpred.reporting.runs import Run
 from vidpred.reporting.tables import Table, to_csv, to_markdown
@@ -30,6 +31,9 @@ class Report(NamedTuple):
 
     page: Path
     files: Path  # folder of figures and tables
+
+    def __str__(self) -> str:
+        return f"report  {shorten(self.page)}\n        {shorten(self.files)}/  figures and tables"
 
 
 def write_report(runs: Sequence[Run], out: Path, *, closely: int = 6) -> Report:
@@ -65,11 +69,11 @@ def _title(runs: Sequence[Run]) -> str:
 def _make_part(field: Field, folder: RunFolder, *, prefix: str, closely: int) -> Part:
     look = Look(field)
     note = f"data {field.data}, protocol validation {field.protocol}"
-    charts = (schedules_chart(field, look, note=note), losses_chart(field, look, note=note),
-              psnr_chart(field, look, note=f"{note}; bands are 95 % intervals of the mean over clips"))  # fmt: skip
+    charts = (schedules_chart(look, note=note), losses_chart(look, note=note),
+              psnr_chart(look, note=f"{note}; bands are 95 % intervals of the mean over clips"))  # fmt: skip
     pictures = {chart.key: Picture(chart, _save(chart_figure(chart), folder, f"{prefix}{chart.key}"))
                 for chart in charts if chart.panels}  # fmt: skip
-    maps = heat_maps(field, look, most=closely)
+    maps = heat_maps(look, most=closely)
     known = int(next((run.psnr["context_frames"] for run in field.runs if run.psnr), 1))
     heat = _save(heat_figure(maps, context_frames=known), folder, f"{prefix}psnr_by_clip") if maps else ""
     films = make_films(field, look, most=closely)  # before the notes: it may find files that cannot be read

@@ -39,6 +39,7 @@ class StepGuard(nn.Module):
             self.register_buffer(name, torch.zeros((), dtype=torch.int64), persistent=False)
         self._kept: list[tuple[Tensor, Tensor]] = []
         self._bad: Tensor | None = None
+        self._clips: list[Tensor] = []  # of the batches that the next step is made of
         self._steps: list[tuple[Tensor, Tensor]] = []  # since the last look: whether it was bad, and its clips
 
     def poison(self, loss: Tensor) -> Tensor:
@@ -75,17 +76,19 @@ class StepGuard(nn.Module):
         self._kept = []
 
     def check(self, step: int, *, clips: Tensor) -> None:
-        """Look at the count every ``check_every`` steps, and warn of bad ones with the numbers of their clips.
+        """After every batch: look at the count every ``check_every`` steps, and warn of bad ones with their clips.
 
         Args:
-            step: of the optimizer.
-            clips: numbers of the sequences in this step's batch, on the device.
+            step: of the optimizer; several batches make one where gradients are accumulated.
+            clips: numbers of the sequences in this batch, on the device.
 
         Raises:
             NonFiniteError: if ``patience`` steps in a row were bad.
         """
+        self._clips.append(clips)
         if self._bad is not None:
-            self._steps.append((self._bad, clips))
+            self._steps.append((self._bad, torch.cat(self._clips)))
+            self._bad, self._clips = None, []
         if step % self.check_every:
             return
         steps, self._steps = self._steps, []

@@ -54,8 +54,10 @@ class Interruption(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save, if any process was told to stop; several ask each other every tenth step."""
-        if trainer.world_size > 1 and batch_idx % _TOGETHER and not trainer.is_last_batch:
+        """Save, if any process was told to stop, once no gradients wait; several ask each other every tenth step."""
+        if (batch_idx + 1) % trainer.accumulate_grad_batches and not trainer.is_last_batch:
+            return
+        if trainer.world_size > 1 and trainer.global_step % _TOGETHER and not trainer.is_last_batch:
             return
         if trainer.strategy.reduce_boolean_decision(self._caught is not None, all=False):
             trainer.save_checkpoint(self.folder.last)

@@ -18,15 +18,14 @@ class EpochMeans:
         """What was added since the last time, for a run that goes on inside an epoch."""
         return {"names": self._names, "sums": self._sums, "clips": self._clips}
 
-    def load_state_dict(self, state: dict[str, Any], *, device: torch.device) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there."""
-        self._names, self._clips = state["names"], state["clips"]
-        self._sums = None if state["sums"] is None else state["sums"].to(device)
+        self._names, self._sums, self._clips = state["names"], state["sums"], state["clips"]
 
     def add(self, values: dict[str, Tensor], clips: int) -> None:
         """Add the means over a batch of so many clips; the names stay the same over the epoch."""
         sums = torch.stack([value.detach().float() for value in values.values()]) * clips
-        self._names, self._sums = list(values), sums if self._sums is None else self._sums + sums
+        self._names, self._sums = list(values), sums if self._sums is None else self._sums.to(sums.device) + sums
         self._clips += clips
 
     def take(self) -> dict[str, Tensor]:

@@ -260,7 +260,7 @@ class VideoPrediction(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on with the means of an epoch that was begun."""
         if "epoch_means" in checkpoint["vidpred"]:
-            self._means.load_state_dict(checkpoint["vidpred"]["epoch_means"], device=self.device)
+            self._means.load_state_dict(checkpoint["vidpred"]["epoch_means"])
 
     @property
     def now(self) -> Now:
