@@ -35,6 +35,9 @@ class Painter(nn.Module):
     def encode_poses(self, poses):
         return poses.mean(dim=(2, 3, 4), keepdim=True)[:, :, 0]
 
+    def encode_frames(self, frames):
+        return frames
+
     def posterior(self, target, pose):
         cells = functional.adaptive_avg_pool2d(
             target - self.first.repeat_interleave(len(target) // len(self.first), 0), Z[1:]
@@ -46,7 +49,7 @@ class Painter(nn.Module):
         zero = previous.new_zeros(len(previous), *Z)
         return Gaussian(zero, zero)
 
-    def decode(self, previous, pose, z, context, carry):
+    def decode(self, previous, pose, z, prior, context, carry):
         frame = (
             context if len(context) == len(previous) else context.repeat_interleave(len(previous) // len(context), 0)
         )

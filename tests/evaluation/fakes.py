@@ -59,6 +59,9 @@ class Fake(nn.Module):
     def encode_poses(self, poses):
         return poses
 
+    def encode_frames(self, frames):
+        return frames
+
     def posterior(self, target, pose):
         zero = target.new_zeros(len(target), *self.latent_shape)
         return Gaussian(zero, zero)
@@ -66,7 +69,7 @@ class Fake(nn.Module):
     def prior(self, previous, pose):
         return self.posterior(previous, pose)
 
-    def decode(self, previous, pose, z, context, carry):
+    def decode(self, previous, pose, z, prior, context, carry):
         return context.repeat_interleave(len(z) // len(context), 0) + self.gain * z, None
 
 
@@ -80,7 +83,7 @@ class Cheat(Fake):
         zero = torch.zeros_like(previous)
         return Gaussian(zero, torch.full_like(previous, -30.0))
 
-    def decode(self, previous, pose, z, context, carry):
+    def decode(self, previous, pose, z, prior, context, carry):
         told = z.flatten(1).abs().amax(dim=1) > 1e-3
         return torch.where(told[:, None, None, None], z, context.repeat_interleave(len(z) // len(context), 0)), None
 
@@ -88,7 +91,7 @@ class Cheat(Fake):
 class Broken(Fake):
     """Gives NaN from the fourth predicted frame on."""
 
-    def decode(self, previous, pose, z, context, carry):
+    def decode(self, previous, pose, z, prior, context, carry):
         step = 0 if carry is None else carry + 1
-        frame = super().decode(previous, pose, z, context, carry)[0]
+        frame = super().decode(previous, pose, z, prior, context, carry)[0]
         return (frame if step < 3 else frame * float("nan")), step

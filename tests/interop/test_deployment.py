@@ -11,6 +11,7 @@ from samples import PRIORS, SHAPE, TINY, lively
 from vidpred.interop.deployment import ExportError, export_onnx, export_torch, rollout_exported
 from vidpred.networks import LabCVAE, rollout
 from vidpred.networks.features import unbind_steps
+from vidpred.networks.latent import reparameterize
 
 CASES = [("cvae", "standard", 1), ("cvae", "learned", 2), ("cvae-no-anchor", "standard", 1),
          ("lab", "standard", 2), ("lab", "learned", 1)]  # fmt: skip
@@ -37,9 +38,9 @@ def _unchecked():
 class Faint(LabCVAE):
     """A model with a small constant that matters."""
 
-    def decode(self, previous, pose, z, context, carry):
-        frame, carry = super().decode(previous, pose, z, context, carry)
-        return frame + 1e4 * torch.sqrt((1e-9 * previous) ** 2 + 1e-8), carry
+    def decode(self, previous, pose, z, prior, context, carry):
+        frame, carry = super().decode(previous, pose, z, prior, context, carry)
+        return frame + 1e4 * torch.sqrt((1e-9 * z[:, :1]) ** 2 + 1e-8), carry
 
 
 def awake(name, prior):
@@ -66,9 +67,8 @@ def expected(model, frames, poses, noise):
         def __getattr__(self, name):
             return getattr(model, name)
 
-        def prior(self, previous, pose):
-            prior = model.prior(previous, pose)
-            return prior._replace(mean=prior.mean + torch.exp(prior.logvar / 2) * next(rows))
+        def decode(self, previous, pose, z, prior, context, carry):
+            return model.decode(previous, pose, reparameterize(prior, next(rows)), prior, context, carry)
 
     with torch.no_grad():
         return rollout(Given(), frames, poses, z="mean")

@@ -42,13 +42,14 @@ def test_every_layer_computes_what_the_template_computes(bn_mode, tmp_path: Path
         torch.testing.assert_close(model.frame_encoder(frame), features)
         torch.testing.assert_close(model.encode_poses(poses[:, None])[:, 0], pose)
         mean, logvar = template.gaussian(features, pose)
-        torch.testing.assert_close(model.posterior(frame, pose).mean, mean)
-        torch.testing.assert_close(model.posterior(frame, pose).logvar, logvar)
+        seen = model.encode_frames(frame)
+        torch.testing.assert_close(model.posterior(seen, pose).mean, mean)
+        torch.testing.assert_close(model.posterior(seen, pose).logvar, logvar)
         fused = template.fuse(features, pose, mean)
         torch.testing.assert_close(model.decoder_fusion(torch.cat([features, pose, mean], dim=1)), fused)
         generated = template.generate(fused)
         torch.testing.assert_close(model.generator(fused), generated)
-        torch.testing.assert_close(model.decode(frame, pose, mean, None, None)[0], generated)
+        torch.testing.assert_close(model.decode(seen, pose, mean, model.prior(seen, pose), None, None)[0], generated)
 
 
 @pytest.mark.parametrize(

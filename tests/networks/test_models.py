@@ -32,10 +32,11 @@ def test_models_keep_the_contract(model):
     frames, poses = torch.rand(2, 3, 3, 16, 24), torch.rand(2, 3, 3, 16, 24)
     features = model.encode_poses(poses)
     pose = type(features)(*(part[:, 1] for part in features)) if isinstance(features, tuple) else features[:, 1]
-    posterior, prior = model.posterior(frames[:, 1], pose), model.prior(frames[:, 0], pose)
+    before, target = model.encode_frames(frames[:, 0]), model.encode_frames(frames[:, 1])
+    posterior, prior = model.posterior(target, pose), model.prior(before, pose)
     assert posterior.mean.shape == prior.mean.shape == (2, *model.latent_shape)
     context = model.context(frames[:, :1], poses[:, :1])
-    frame, carry = model.decode(frames[:, 0], pose, posterior.mean, context, None)
+    frame, carry = model.decode(before, pose, posterior.mean, prior, context, None)
     assert frame.shape == (2, 3, 16, 24)
     assert carry is None
 
@@ -80,7 +81,9 @@ def test_lab_bounds_its_output_as_told(activation):
     model = LabCVAE(SHAPE, frame_width=8, pose_width=4, z_channels=4, fused_width=8, activation=activation)
     model.generator[-1].bias.data += torch.tensor([3.0, -3.0, 0.0])
     pose = model.encode_poses(torch.rand(1, 1, 3, 16, 24))[:, 0]
-    frame, _ = model.decode(torch.rand(1, 3, 16, 24), pose, torch.zeros(1, *model.latent_shape), None, None)
+    before = model.encode_frames(torch.rand(1, 3, 16, 24))
+    prior = model.prior(before, pose)
+    frame, _ = model.decode(before, pose, prior.mean, prior, None, None)
     inside = bool(((frame >= 0) & (frame <= 1)).all())
     assert inside == (activation != "none")
 
@@ -122,7 +125,7 @@ def test_standard_prior_is_standard(model):
     frames, poses = torch.rand(2, 3, 16, 24), torch.rand(2, 1, 3, 16, 24)
     features = model.encode_poses(poses)
     pose = type(features)(*(part[:, 0] for part in features)) if isinstance(features, tuple) else features[:, 0]
-    prior = model.prior(frames, pose)
+    prior = model.prior(model.encode_frames(frames), pose)
     assert not prior.mean.any()
     assert not prior.logvar.any()
 
@@ -130,7 +133,7 @@ def test_standard_prior_is_standard(model):
 def test_learned_prior_is_not():
     model = TINY["cvae"](prior=LearnedPrior)
     pose = model.encode_poses(torch.rand(1, 1, 3, 16, 24))
-    prior = model.prior(torch.rand(1, 3, 16, 24), type(pose)(*(part[:, 0] for part in pose)))
+    prior = model.prior(model.encode_frames(torch.rand(1, 3, 16, 24)), type(pose)(*(part[:, 0] for part in pose)))
     assert prior.mean.any()
 
 
@@ -139,16 +142,17 @@ def test_z_at_the_learned_priors_mean_leaves_the_forecast_alone():
     model = lively(TINY["cvae"](prior=LearnedPrior))
     frames, poses = torch.rand(2, 2, 3, 16, 24), torch.rand(2, 2, 3, 16, 24)
     pose = unbind_steps(model.encode_poses(poses))[1]
-    context, prior = model.context(frames[:, :1], poses[:, :1]), model.prior(frames[:, 0], pose)
+    context, before = model.context(frames[:, :1], poses[:, :1]), model.encode_frames(frames[:, 0])
+    prior = model.prior(before, pose)
 
     def decode(z):
-        return model.decode(frames[:, 0], pose, z, context, None)[0]
+        return model.decode(before, pose, z, prior, context, None)[0]
 
-    before = [decode(prior.mean), decode(prior.mean + 1)]
+    forecast, told = decode(prior.mean), decode(prior.mean + 1)
     for layer in (model.told, model.place_z, model.trust):
         layer.weight.data.mul_(2)
-    assert torch.equal(decode(prior.mean), before[0])
-    assert (decode(prior.mean + 1) - before[1]).abs().max() > 0.01
+    assert torch.equal(decode(prior.mean), forecast)
+    assert (decode(prior.mean + 1) - told).abs().max() > 0.01
 
 
 @pytest.mark.parametrize("z_channels", [2, 3, 8])
@@ -159,11 +163,13 @@ def test_z_tells_colours_from_the_first_step_on(prior, z_channels):
     model = CVAE(SHAPE, widths=(8, 12, 16), slots=6, z_channels=z_channels, prior=prior)
     frames, poses = torch.rand(1, 1, 3, 16, 24) / 2, torch.rand(1, 2, 3, 16, 24)
     pose = unbind_steps(model.encode_poses(poses))[1]
-    before, brighter = (model.posterior(frame, pose).mean for frame in (frames[:, 0], frames[:, 0] + 0.4))
+    same, more = (model.encode_frames(frame) for frame in (frames[:, 0], frames[:, 0] + 0.4))
+    before, brighter = (model.posterior(frame, pose).mean for frame in (same, more))
     told = min(3, z_channels)
     torch.testing.assert_close((brighter - before)[:, :told].mean(), torch.tensor(1.6), atol=0.4, rtol=0)
     context = model.context(frames, poses[:, :1])
-    dark, bright = (model.decode(frames[:, 0], pose, z, context, None)[0] for z in (before, brighter))
+    prior = model.prior(same, pose)
+    dark, bright = (model.decode(same, pose, z, prior, context, None)[0] for z in (before, brighter))
     assert (bright - dark)[:, :told].mean() > 0.05
 
 

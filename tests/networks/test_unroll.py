@@ -63,6 +63,9 @@ class Echo(nn.Module):
     def encode_poses(self, poses):
         return poses[:, :, :1, :1, :1]
 
+    def encode_frames(self, frames):
+        return frames
+
     def posterior(self, target, pose):
         zero = target.new_zeros(len(target), 1, 1, 1)
         return Gaussian(zero, zero)
@@ -70,7 +73,7 @@ class Echo(nn.Module):
     def prior(self, previous, pose):
         return self.posterior(previous, pose)
 
-    def decode(self, previous, pose, z, context, carry):
+    def decode(self, previous, pose, z, prior, context, carry):
         carry = torch.zeros(len(previous), 1, 1, 1) if carry is None else carry + 1
         return previous + 0.01 + carry, carry
 
@@ -135,13 +138,14 @@ def test_a_learned_prior_starts_as_the_posterior():
     model = CVAE(SHAPE, prior=LearnedPrior, widths=(8, 8, 8))
     frames, poses = torch.rand(2, 1, 3, SHAPE.height, SHAPE.width), torch.rand(2, 1, 3, SHAPE.height, SHAPE.width)
     pose = unbind_steps(model.encode_poses(poses))[0]
-    for one, two in zip(model.posterior(frames[:, 0], pose), model.prior(frames[:, 0], pose), strict=True):
+    seen = model.encode_frames(frames[:, 0])
+    for one, two in zip(model.posterior(seen, pose), model.prior(seen, pose), strict=True):
         assert torch.equal(one, two)
 
 
 def test_coins_do_not_matter_where_predictions_are_perfect():
     class Perfect(Echo):
-        def decode(self, previous, pose, z, context, carry):
+        def decode(self, previous, pose, z, prior, context, carry):
             return previous, None
 
     film = torch.rand(2, 1, 3, 16, 24).expand(2, 6, 3, 16, 24)
@@ -163,7 +167,7 @@ def test_gradients_pass_through_predictions_as_far_as_they_may():
             super().__init__()
             self.weight = nn.Parameter(torch.tensor(0.5))
 
-        def decode(self, previous, pose, z, context, carry):
+        def decode(self, previous, pose, z, prior, context, carry):
             return previous * self.weight, None
 
     film, noise = torch.ones(1, 4, 3, 16, 24), torch.zeros(1, 3, 1, 1, 1)

@@ -87,8 +87,9 @@ class Step(nn.Module):
         """The next frame."""
         context = refill(self._context, features[: self._kept])
         pose = refill(self._pose, features[self._kept :])
-        z = reparameterize(self.model.prior(previous, pose), noise)
-        frame, _ = self.model.decode(previous, pose, z, context, None)
+        seen = self.model.encode_frames(previous)
+        prior = self.model.prior(seen, pose)
+        frame, _ = self.model.decode(seen, pose, reparameterize(prior, noise), prior, context, None)
         return frame
 
 

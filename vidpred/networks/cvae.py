@@ -44,6 +44,15 @@ class PoseFeatures(NamedTuple):
     observed: Float[Tensor, "*N L h/4 w/4"]  # what posterior and prior see of it
 
 
+class FrameFeatures(NamedTuple):
+    """What a frame tells."""
+
+    subpixels: Float[Tensor, "N C s h w"]  # the frame itself
+    half: Float[Tensor, "N D h w"]  # what the step sees of it
+    observed: Float[Tensor, "N L h/4 w/4"]  # what posterior and prior see of it
+    colors: Float[Tensor, "N Z h/4 w/4"]  # mean colours of the places of z
+
+
 class Anchor(NamedTuple):
     """What is kept from the context."""
 
@@ -181,22 +190,29 @@ class CVAE(nn.Module):
         logits = self.part_logits(activate(half))
         return split_pixels(functional.interpolate(logits, scale_factor=2, mode="bilinear", align_corners=False))
 
-    def posterior(self, target: Float[Tensor, "N C H W"], pose: PoseFeatures) -> Gaussian:
-        """q(z_t | x_t, p_t)."""
-        mean, logvar = self.posterior_net(self._observe(target, pose)).to(target.dtype).chunk(2, dim=1)
-        return Gaussian(mean + self._colors(target), bound_logvar(logvar))
+    def encode_frames(self, frames: Float[Tensor, "N C H W"]) -> FrameFeatures:
+        """What posterior, prior and decoder see of frames."""
+        subpixels = split_pixels(frames)
+        return FrameFeatures(
+            subpixels,
+            half=self.frame_net(rearrange(subpixels, "n c s h w -> n (c s) h w")),
+            observed=self.observer(functional.pixel_unshuffle(frames, 8)),
+            colors=self._colors(frames),
+        )
 
-    def prior(self, previous: Float[Tensor, "N C H W"], pose: PoseFeatures) -> Gaussian:
+    def posterior(self, target: FrameFeatures, pose: PoseFeatures) -> Gaussian:
+        """q(z_t | x_t, p_t)."""
+        features = self.posterior_net(target.observed + pose.observed)
+        mean, logvar = features.to(target.colors.dtype).chunk(2, dim=1)
+        return Gaussian(mean + target.colors, bound_logvar(logvar))
+
+    def prior(self, previous: FrameFeatures, pose: PoseFeatures) -> Gaussian:
         """N(0, I), or the learned prior p(z_t | x̂_t-1, p_t)."""
-        zeros = previous.new_zeros(previous.shape[0], *self.latent_shape)
+        zeros = torch.zeros_like(previous.colors)
         if not self.prior_net.sees_previous:
             return Gaussian(*self.prior_net(None, zeros))
-        mean, logvar = self.prior_net(self._observe(previous, pose), zeros)
-        return Gaussian(mean + self._colors(previous), logvar)
-
-    def _observe(self, frame: Float[Tensor, "N C H W"], pose: PoseFeatures) -> Float[Tensor, "N L h w"]:
-        features: Tensor = self.observer(functional.pixel_unshuffle(frame, 8))
-        return features + pose.observed
+        mean, logvar = self.prior_net(previous.observed + pose.observed, zeros)
+        return Gaussian(mean + previous.colors, logvar)
 
     def _colors(self, frame: Float[Tensor, "N C H W"]) -> Float[Tensor, "N Z h w"]:
         """Mean colours of the places of z, in about [-2, 2], in its first channels; zeros in the others."""
@@ -205,16 +221,16 @@ class CVAE(nn.Module):
 
     def decode(
         self,
-        previous: Float[Tensor, "N C H W"],
+        previous: FrameFeatures,
         pose: PoseFeatures,
         z: Float[Tensor, "N Z h w"],
+        prior: Gaussian,
         context: Anchor | None,
         carry: None,
     ) -> tuple[Float[Tensor, "N C H W"], None]:
         """Move the looks, paint what changes, and blend."""
-        before = split_pixels(previous)
-        news = z - self.prior(previous, pose).mean
-        half = self.frame_net(rearrange(before, "n c s h w -> n (c s) h w")) + pose.half
+        before, news = previous.subpixels, z - prior.mean
+        half = previous.half + pose.half
         looks = torch.full_like(before, 0.5)
         if context is not None:
             looks = fetch_looks(context.looks, pose.parts)
@@ -227,7 +243,7 @@ class CVAE(nn.Module):
         half = self.paint_half(half + self.up_half(quarter))
 
         # the blend is computed in the frames' precision, also under autocast
-        out = rearrange(self.head(activate(half)), "n (c s) h w -> n c s h w", s=4).to(previous.dtype)
+        out = rearrange(self.head(activate(half)), "n (c s) h w -> n c s h w", s=4).to(before.dtype)
         channels = self.shape.channels
         detail, residual, weights = torch.split(out, [channels, channels, self.sources], dim=1)
         weights = torch.cat([weights[:, :1] + pose.body[:, None], weights[:, 1:]], dim=1).softmax(dim=1)

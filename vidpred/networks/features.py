@@ -41,6 +41,19 @@ def fold_steps(features: Any, steps: slice) -> Any:
     return map_features(lambda tensor: rearrange(tensor[:, steps], "b s ... -> (b s) ..."), features)
 
 
+def unfold_steps(features: Any, clips: int) -> Any:
+    """Rows as time steps: (B·S, …) to (B, S, …), the inverse of ``fold_steps``."""
+    return map_features(lambda tensor: rearrange(tensor, "(b s) ... -> b s ...", b=clips), features)
+
+
+def delay_steps(features: Any, before: Any) -> Any:
+    """Features (B, S, …) one step later: ``before`` (B, …), then all but the last."""
+    if isinstance(features, Tensor):
+        return torch.cat([before[:, None], features[:, :-1]], dim=1)
+    parts = [delay_steps(part, first) for part, first in zip(features, before, strict=True)]
+    return type(features)(*parts) if hasattr(features, "_fields") else tuple(parts)
+
+
 def repeat_rows(features: Any, times: int) -> Any:
     """Every row ``times`` times in a row: (B, …) to (B·S, …), in the order of ``fold_steps``."""
     return map_features(lambda tensor: torch.repeat_interleave(tensor, times, dim=0), features)

@@ -204,28 +204,31 @@ class LabCVAE(nn.Module):
         features: Tensor = self.pose_encoder(rearrange(poses, "b t p h w -> (b t) p h w"))
         return rearrange(features, "(b t) l h w -> b t l h w", b=poses.shape[0])
 
-    def posterior(self, target: Float[Tensor, "N C H W"], pose: Float[Tensor, "N L H W"]) -> Gaussian:
-        """q(z_t | x_t, p_t)."""
-        return Gaussian(*self.gaussian_predictor(self._observe(target, pose)).chunk(2, dim=1))
+    def encode_frames(self, frames: Float[Tensor, "N C H W"]) -> Float[Tensor, "N F H W"]:
+        """Features of true frames for the posterior, and of previous ones for decoder and prior."""
+        features: Tensor = self.frame_encoder(frames)
+        return features
 
-    def prior(self, previous: Float[Tensor, "N C H W"], pose: Float[Tensor, "N L H W"]) -> Gaussian:
+    def posterior(self, target: Float[Tensor, "N F H W"], pose: Float[Tensor, "N L H W"]) -> Gaussian:
+        """q(z_t | x_t, p_t)."""
+        return Gaussian(*self.gaussian_predictor(torch.cat([target, pose], dim=1)).chunk(2, dim=1))
+
+    def prior(self, previous: Float[Tensor, "N F H W"], pose: Float[Tensor, "N L H W"]) -> Gaussian:
         """N(0, I), or the learned prior p(z_t | x̂_t-1, p_t)."""
-        features = self._observe(previous, pose) if self.prior_net.sees_previous else None
+        features = torch.cat([previous, pose], dim=1) if self.prior_net.sees_previous else None
         gaussian: Gaussian = self.prior_net(features, previous.new_zeros(previous.shape[0], *self.latent_shape))
         return gaussian
 
-    def _observe(self, frame: Float[Tensor, "N C H W"], pose: Float[Tensor, "N L H W"]) -> Float[Tensor, "N D H W"]:
-        return torch.cat([self.frame_encoder(frame), pose], dim=1)
-
     def decode(
         self,
-        previous: Float[Tensor, "N C H W"],
+        previous: Float[Tensor, "N F H W"],
         pose: Float[Tensor, "N L H W"],
         z: Float[Tensor, "N Z H W"],
+        prior: Gaussian,
         context: None,
         carry: None,
     ) -> tuple[Float[Tensor, "N C H W"], None]:
         """Fuse previous frame, pose and z, and generate the frame."""
-        fused = self.decoder_fusion(torch.cat([self.frame_encoder(previous), pose, z], dim=1))
+        fused = self.decoder_fusion(torch.cat([previous, pose, z], dim=1))
         frame: Tensor = self.generator(fused)
-        return _ACTIVATIONS[self.activation](frame.to(previous.dtype)), None
+        return _ACTIVATIONS[self.activation](frame.to(z.dtype)), None

@@ -15,6 +15,7 @@ from torch import Generator, Tensor
 from vidpred.networks.features import unbind_steps
 from vidpred.networks.latent import reparameterize
 from vidpred.networks.step import Model
+from vidpred.types import Gaussian
 
 Latent = str | Tensor  # "sample", "mean" or z itself
 
@@ -105,19 +106,19 @@ def stream_rollout(
                 context = model.context(frames, _to_float(poses[every, slice(known)], frames))
             features = model.encode_poses(_to_float(poses[every, slice(steps.start, steps.stop)], frames))
             for step, pose in zip(steps, unbind_steps(features), strict=True):
-                latent = _draw(model, previous, pose, z, step - known, temperature, generators)
-                previous, carry = model.decode(previous, pose, latent, context, carry)
+                seen = model.encode_frames(previous)
+                prior = model.prior(seen, pose)
+                latent = _draw(prior, z, step - known, temperature, generators)
+                previous, carry = model.decode(seen, pose, latent, prior, context, carry)
                 piece.append(previous)
         yield torch.stack(piece, dim=1)
 
 
 def _draw(
-    model: Model, previous: Tensor, pose: object, z: Latent, step: int, temperature: float,
-    generators: Sequence[Generator] | None,
-) -> Tensor:  # fmt: skip
+    prior: Gaussian, z: Latent, step: int, temperature: float, generators: Sequence[Generator] | None
+) -> Tensor:
     if isinstance(z, Tensor):
         return z[:, min(step, z.shape[1] - 1)]
-    prior = model.prior(previous, pose)
     if z == "mean":
         return prior.mean
     if generators is None:

@@ -35,18 +35,25 @@ class Model(Protocol):
     def encode_poses(self, poses: Float[Tensor, "B T P H W"]) -> Features:
         """Features of all poses, computed once a clip; every tensor begins with (B, T)."""
 
-    def posterior(self, target: Float[Tensor, "N C H W"], pose: Features) -> Gaussian:
-        """q(z_t | x_t, p_t): sees the target, for training alone; rows are independent."""
+    def encode_frames(self, frames: Float[Tensor, "N C H W"]) -> Features:
+        """Features of frames, true or predicted, computed once a frame; rows are independent."""
 
-    def prior(self, previous: Float[Tensor, "N C H W"], pose: Features) -> Gaussian:
+    def posterior(self, target: Features, pose: Features) -> Gaussian:
+        """q(z_t | x_t, p_t): sees the target's features, for training alone; rows are independent."""
+
+    def prior(self, previous: Features, pose: Features) -> Gaussian:
         """p(z_t | x_t-1, p_t), or N(0, I) for the standard prior."""
 
     def decode(
         self,
-        previous: Float[Tensor, "N C H W"],
+        previous: Features,
         pose: Features,
         z: Float[Tensor, "N Z h w"],
+        prior: Gaussian,
         context: Context,
         carry: Carry,
     ) -> tuple[Float[Tensor, "N C H W"], Carry]:
-        """The predicted frame, and the carry for the next step (None before the first)."""
+        """The predicted frame, and the carry for the next step (None before the first).
+
+        ``prior`` is what ``prior(previous, pose)`` gave: a model may look at what z tells beyond it.
+        """

@@ -5,14 +5,14 @@ not depend on each other: where the whole batch is forced, steps are computed to
 """
 
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Literal, get_args
 
 import torch
-from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from vidpred.networks.features import fold_steps, repeat_rows, unbind_steps
+from vidpred.networks.features import delay_steps, fold_steps, map_features, repeat_rows, unbind_steps, unfold_steps
 from vidpred.networks.latent import reparameterize
 from vidpred.networks.step import Carry, Context, Features, Model
 from vidpred.types import Gaussian, Prediction
@@ -58,17 +58,12 @@ def unroll(
         ValueError: if there is no such ``gradient``.
     """
     check_gradient(gradient)
-    known, steps = frames.shape[1] - noise.shape[1], noise.shape[1]
+    known = frames.shape[1] - noise.shape[1]
     context = model.context(frames[:, :known], poses[:, :known])
     features = model.encode_poses(poses)
     if not (model.parallel and bool((forced[:, 1:] == 1).all())):
         return _in_turn(model, frames, features, context, noise, forced, from_prior, gradient, chunk)
-    previous = frames[:, known - 1 : -1]
-    size = chunk or steps
-    chunks = [slice(first, min(first + size, steps)) for first in range(0, steps, size)]
-    return _join(
-        [_together(model, frames, previous, features, context, noise, from_prior, part) for part in chunks], torch.cat
-    )
+    return _together(model, frames, features, context, noise, from_prior, chunk or noise.shape[1])
 
 
 @torch.no_grad()
@@ -108,8 +103,9 @@ def predict_next(
     carry: Carry = None
     predicted = []
     for step, pose in enumerate(unbind_steps(model.encode_poses(poses))[context_frames:], start=context_frames):
-        before = frames[:, step - 1]
-        frame, carry = model.decode(before, pose, model.prior(before, pose).mean, context, carry)
+        before = model.encode_frames(frames[:, step - 1])
+        prior = model.prior(before, pose)
+        frame, carry = model.decode(before, pose, prior.mean, prior, context, carry)
         predicted.append(frame)
     return torch.stack(predicted, dim=1)
 
@@ -127,23 +123,26 @@ def check_gradient(gradient: Gradient) -> None:
 
 
 def _together(
-    model: Model, frames: Tensor, previous: Tensor, features: Features, context: Context, noise: Tensor,
-    from_prior: Tensor | None, part: slice,
+    model: Model, frames: Tensor, features: Features, context: Context, noise: Tensor, from_prior: Tensor | None,
+    size: int,
 ) -> Prediction:  # fmt: skip
-    """Steps whose previous frame is given, as rows of one step."""
-    clips, count = len(frames), part.stop - part.start
-    now = _frames_of(part, frames, noise)
-    target, pose = fold_steps(frames, now), fold_steps(features, now)
-    before = fold_steps(previous, part)
-    posterior, prior = model.posterior(target, pose), model.prior(before, pose)
-    chosen = None if from_prior is None else from_prior.repeat_interleave(count)
-    z = _draw(posterior, prior, fold_steps(noise, part), chosen)
-    predicted, _ = model.decode(before, pose, z, repeat_rows(context, count), None)
-    return Prediction(
-        _unfold(predicted, clips),
-        Gaussian(*(_unfold(value, clips) for value in posterior)),
-        Gaussian(*(_unfold(value, clips) for value in prior)),
-    )
+    """Steps whose previous frames are the true ones, ``size`` of them as rows of one step; a frame is encoded once."""
+    clips, steps = noise.shape[:2]
+    before = model.encode_frames(frames[:, -steps - 1])
+    parts = []
+    for first in range(0, steps, size):
+        part = slice(first, min(first + size, steps))
+        count, now, every = part.stop - part.start, _frames_of(part, frames, noise), slice(None)
+        pose, target = fold_steps(features, now), model.encode_frames(fold_steps(frames, now))
+        seen = unfold_steps(target, clips)
+        previous = fold_steps(delay_steps(seen, before), every)
+        before = map_features(itemgetter((every, -1)), seen)
+        posterior, prior = model.posterior(target, pose), model.prior(previous, pose)
+        chosen = None if from_prior is None else from_prior.repeat_interleave(count)
+        z = _draw(posterior, prior, fold_steps(noise, part), chosen)
+        predicted, _ = model.decode(previous, pose, z, prior, repeat_rows(context, count), None)
+        parts.append(Prediction(*(unfold_steps(value, clips) for value in (predicted, posterior, prior))))
+    return _join(parts, torch.cat)
 
 
 def _in_turn(
@@ -162,9 +161,10 @@ def _in_turn(
         if step:
             before = previous if step % cut else previous.detach()
             previous = _choose(frames[:, now.start + step - 1], before, forced[:, step])
-        prior = model.prior(previous, pose)
+        seen = model.encode_frames(previous)
+        prior = model.prior(seen, pose)
         z = _draw(posterior, prior, noise[:, step], from_prior)
-        previous, carry = model.decode(previous, pose, z, context, carry)
+        previous, carry = model.decode(seen, pose, z, prior, context, carry)
         parts.append(Prediction(previous, posterior, prior))
     return _join(parts, torch.stack)
 
@@ -174,9 +174,8 @@ def _posteriors(model: Model, frames: Tensor, features: Features, now: slice, si
     found = []
     for first in range(now.start, now.stop, size):
         part = slice(first, min(first + size, now.stop))
-        mean, logvar = model.posterior(fold_steps(frames, part), fold_steps(features, part))
-        pairs = zip(_unfold(mean, len(frames)).unbind(dim=1), _unfold(logvar, len(frames)).unbind(dim=1), strict=True)
-        found += [Gaussian(*pair) for pair in pairs]
+        target = model.encode_frames(fold_steps(frames, part))
+        found += unbind_steps(unfold_steps(model.posterior(target, fold_steps(features, part)), len(frames)))
     return found
 
 
@@ -204,10 +203,6 @@ def _choose(true: Tensor, predicted: Tensor, forced: Tensor) -> Tensor:
     if share.dtype == torch.bool:
         return torch.where(share, true, predicted)
     return torch.lerp(predicted, true, share.to(true.dtype))
-
-
-def _unfold(rows: Tensor, clips: int) -> Tensor:
-    return rearrange(rows, "(b s) ... -> b s ...", b=clips)
 
 
 def _join(parts: list[Prediction], join: Callable[..., Tensor]) -> Prediction:

@@ -135,7 +135,7 @@ class VideoPrediction(LightningModule):
         if compiled:
             torch._dynamo.config.suppress_errors = True  # falls back to eager, with a warning
             backend = compiled if isinstance(compiled, str) else "inductor"
-            for method in ("decode", "posterior", "encode_poses"):
+            for method in ("encode_poses", "encode_frames", "posterior", "prior", "decode"):
                 setattr(model, method, torch.compile(getattr(model, method), backend=backend))
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
