@@ -114,9 +114,7 @@ def stream_rollout(
         yield torch.stack(piece, dim=1)
 
 
-def _draw(
-    prior: Gaussian, z: Latent, step: int, temperature: float, generators: Sequence[Generator] | None
-) -> Tensor:
+def _draw(prior: Gaussian, z: Latent, step: int, temperature: float, generators: Sequence[Generator] | None) -> Tensor:
     if isinstance(z, Tensor):
         return z[:, min(step, z.shape[1] - 1)]
     if z == "mean":
