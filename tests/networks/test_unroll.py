@@ -6,6 +6,7 @@ from torch import nn
 
 from vidpred.networks import CVAE, LearnedPrior, predict_next, rollout, unroll
 from vidpred.networks.features import unbind_steps
+from vidpred.networks.unroll import choose_chunk
 from vidpred.types import Gaussian
 
 
@@ -42,6 +43,49 @@ def test_forced_steps_together_give_the_loops_loss_and_gradients(model, chunk, k
     assert together[1].keys() == in_turn[1].keys()
     for name, gradient in together[1].items():
         torch.testing.assert_close(gradient, in_turn[1][name], rtol=1e-5, atol=1e-5, msg=name)
+
+
+@pytest.mark.parametrize("coins", [0, 1])
+def test_recomputed_steps_give_the_same_gradients_from_less_memory(model, coins):
+    film, poses, noise = clip(model, frames=14, dtype=torch.float32)
+    forced = torch.full((2, 13), bool(coins))
+
+    def train(recompute):
+        kept = {}
+
+        def pack(tensor):
+            kept[tensor.data_ptr()] = tensor.nbytes
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            found = loss_and_gradients(model, film, poses, noise, forced, from_prior=torch.tensor([True, False]),
+                                       gradient="detached", chunk=1, recompute=recompute)  # fmt: skip
+        return *found, kept
+
+    loss, gradients, kept = train(recompute=False)
+    again, regained, kept_less = train(recompute=True)
+    assert torch.equal(loss, again)
+    assert gradients.keys() == regained.keys()
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(regained[name], gradient, rtol=1e-5, atol=1e-6, msg=name)
+    assert len(kept_less) < len(kept) / 2
+
+
+def test_steps_together_suit_the_device():
+    """Few on the CPU, so that rows stay in its caches, and never none; all where it is not known to help."""
+    assert [choose_chunk(clips, 15, torch.device("cpu")) for clips in (1, 2, 4, 100)] == [8, 4, 2, 1]
+    assert choose_chunk(2, 15, torch.device("meta")) == 15
+
+
+def test_a_true_frame_is_encoded_once_where_all_is_forced(model):
+    film, poses, noise = clip(model, dtype=torch.float32)
+    rows = []
+    plain = model.encode_frames
+    model.encode_frames = lambda frames: rows.append(len(frames)) or plain(frames)
+    for chunk in (1, 2, None):
+        unroll(model, film, poses, noise=noise, forced=torch.ones(2, 5, dtype=torch.bool), chunk=chunk)
+        assert sum(rows) == film.shape[0] * film.shape[1]
+        rows.clear()
 
 
 def test_every_weight_gets_a_gradient(model):

@@ -70,6 +70,7 @@ def build_run(cfg: DictConfig) -> Run:
         gradient=cfg.gradient,
         prior_share=cfg.prior_share,
         chunk=cfg.chunk,
+        recompute=cfg.recompute,
         validation_z=cfg.validation.z,
         guard=StepGuard(**cfg.guard),
         seed=cfg.seed,

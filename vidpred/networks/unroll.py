@@ -5,12 +5,14 @@ not depend on each other: where the whole batch is forced, steps are computed to
 """
 
 from collections.abc import Callable
+from functools import partial
 from operator import itemgetter
-from typing import Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from vidpred.networks.features import delay_steps, fold_steps, map_features, repeat_rows, unbind_steps, unfold_steps
 from vidpred.networks.latent import reparameterize
@@ -19,6 +21,9 @@ from vidpred.types import Gaussian, Prediction
 
 Gradient = Literal["full", "detached"] | int
 OBSERVED = 32  # steps whose posteriors are computed together, where nothing else is said
+CPU_ROWS = 8  # rows of a step computed together on the CPU: more leave its caches
+
+_Run = Callable[..., Any]  # calls a function with arguments
 
 
 def unroll(
@@ -31,6 +36,7 @@ def unroll(
     from_prior: Bool[Tensor, " B"] | None = None,
     gradient: Gradient = "full",
     chunk: int | None = None,
+    recompute: bool = False,
 ) -> Prediction:
     """Predict the last S = T − K frames of every clip; the K frames before them are the context.
 
@@ -48,8 +54,10 @@ def unroll(
         gradient: through the previous frame where it is predicted: "full" (through time), "detached", or a number k:
             cut before every k-th step (truncated backpropagation through time, Williams & Peng 1990, doi
             10.1162/neco.1990.2.4.490). 1 is "detached".
-        chunk: steps computed together where the whole batch is forced, None is all of them; and posteriors elsewhere,
-            None is 32.
+        chunk: steps computed together where the whole batch is forced, None is what suits the device: all on a GPU,
+            8 // B on the CPU; and posteriors elsewhere, None is 32.
+        recompute: keep the inputs of every step alone, and compute it once more in the backward pass (activation
+            checkpointing, Chen et al. 2016, arXiv 1604.06174): the same gradients in less memory and more time.
 
     Returns:
         Predictions of the S frames, with posterior and prior of every step.
@@ -61,9 +69,10 @@ def unroll(
     known = frames.shape[1] - noise.shape[1]
     context = model.context(frames[:, :known], poses[:, :known])
     features = model.encode_poses(poses)
+    clips, run = _Clips(frames, features, context, noise, from_prior), _recomputed if recompute else _plain
     if not (model.parallel and bool((forced[:, 1:] == 1).all())):
-        return _in_turn(model, frames, features, context, noise, forced, from_prior, gradient, chunk)
-    return _together(model, frames, features, context, noise, from_prior, chunk or noise.shape[1])
+        return _in_turn(model, clips, forced, gradient, chunk or OBSERVED, run)
+    return _together(model, clips, chunk or choose_chunk(len(noise), noise.shape[1], frames.device), run)
 
 
 @torch.no_grad()
@@ -76,7 +85,7 @@ def observe(
 ) -> Gaussian:
     """The posterior q(z_t | x_t, p_t) of every frame after the context, (B, S, Z, h, w): it sees the targets."""
     now = slice(context_frames, frames.shape[1])
-    steps = _posteriors(model, frames, model.encode_poses(poses), now, OBSERVED)
+    steps = _posteriors(model, frames, model.encode_poses(poses), now, OBSERVED, _plain)
     return Gaussian(*(torch.stack(values, dim=1) for values in zip(*steps, strict=True)))
 
 
@@ -122,69 +131,100 @@ def check_gradient(gradient: Gradient) -> None:
         )
 
 
-def _together(
-    model: Model, frames: Tensor, features: Features, context: Context, noise: Tensor, from_prior: Tensor | None,
-    size: int,
-) -> Prediction:  # fmt: skip
+class _Clips(NamedTuple):
+    """What all steps of a batch of clips share."""
+
+    frames: Tensor
+    features: Features
+    context: Context
+    noise: Tensor
+    from_prior: Tensor | None
+
+
+def _together(model: Model, clips: _Clips, size: int, run: _Run) -> Prediction:
     """Steps whose previous frames are the true ones, ``size`` of them as rows of one step; a frame is encoded once."""
-    clips, steps = noise.shape[:2]
-    before = model.encode_frames(frames[:, -steps - 1])
+    frames, noise = clips.frames, clips.noise
+    before = model.encode_frames(frames[:, -noise.shape[1] - 1])
     parts = []
-    for first in range(0, steps, size):
-        part = slice(first, min(first + size, steps))
-        count, now, every = part.stop - part.start, _frames_of(part, frames, noise), slice(None)
-        pose, target = fold_steps(features, now), model.encode_frames(fold_steps(frames, now))
-        seen = unfold_steps(target, clips)
+    for first in range(0, noise.shape[1], size):
+        part = slice(first, min(first + size, noise.shape[1]))
+        rows = partial(repeat_rows, times=part.stop - part.start)
+        now, every = _frames_of(part, frames, noise), slice(None)
+        pose, target = fold_steps(clips.features, now), run(model.encode_frames, fold_steps(frames, now))
+        seen = unfold_steps(target, len(frames))
         previous = fold_steps(delay_steps(seen, before), every)
         before = map_features(itemgetter((every, -1)), seen)
-        posterior, prior = model.posterior(target, pose), model.prior(previous, pose)
-        chosen = None if from_prior is None else from_prior.repeat_interleave(count)
-        z = _draw(posterior, prior, fold_steps(noise, part), chosen)
-        predicted, _ = model.decode(previous, pose, z, prior, repeat_rows(context, count), None)
-        parts.append(Prediction(*(unfold_steps(value, clips) for value in (predicted, posterior, prior))))
+        posterior = run(model.posterior, target, pose)
+        step = (fold_steps(noise, part), rows(clips.context), None, rows(clips.from_prior))
+        predicted, prior, _ = run(_decode, model, previous, pose, posterior, *step)
+        parts.append(Prediction(*(unfold_steps(value, len(frames)) for value in (predicted, posterior, prior))))
     return _join(parts, torch.cat)
 
 
-def _in_turn(
-    model: Model, frames: Tensor, features: Features, context: Context, noise: Tensor, forced: Tensor,
-    from_prior: Tensor | None, gradient: Gradient, chunk: int | None,
-) -> Prediction:  # fmt: skip
+def _in_turn(model: Model, clips: _Clips, forced: Tensor, gradient: Gradient, size: int, run: _Run) -> Prediction:
     """One step after the other; the previous frame is true or predicted, clip by clip."""
+    frames, noise = clips.frames, clips.noise
     cut = gradient if isinstance(gradient, int) else {"full": frames.shape[1], "detached": 1}[gradient]
     now = _frames_of(slice(0, noise.shape[1]), frames, noise)
     previous = frames[:, now.start - 1]
     carry: Carry = None
     parts = []
-    poses = unbind_steps(features)[now]
-    posteriors = _posteriors(model, frames, features, now, chunk or OBSERVED)
+    poses = unbind_steps(clips.features)[now]
+    posteriors = _posteriors(model, frames, clips.features, now, size, run)
     for step, (pose, posterior) in enumerate(zip(poses, posteriors, strict=True)):
         if step:
             before = previous if step % cut else previous.detach()
             previous = _choose(frames[:, now.start + step - 1], before, forced[:, step])
-        seen = model.encode_frames(previous)
-        prior = model.prior(seen, pose)
-        z = _draw(posterior, prior, noise[:, step], from_prior)
-        previous, carry = model.decode(seen, pose, z, prior, context, carry)
+        given = (noise[:, step], clips.context, carry, clips.from_prior)
+        previous, prior, carry = run(_predict, model, previous, pose, posterior, *given)
         parts.append(Prediction(previous, posterior, prior))
     return _join(parts, torch.stack)
 
 
-def _posteriors(model: Model, frames: Tensor, features: Features, now: slice, size: int) -> list[Gaussian]:
+def _predict(
+    model: Model, previous: Tensor, pose: Features, posterior: Gaussian, noise: Tensor, context: Context, carry: Carry,
+    from_prior: Tensor | None,
+) -> tuple[Tensor, Gaussian, Carry]:  # fmt: skip
+    """One step from a frame: the predicted frame, the prior, and what is carried on."""
+    return _decode(model, model.encode_frames(previous), pose, posterior, noise, context, carry, from_prior)
+
+
+def _decode(
+    model: Model, previous: Features, pose: Features, posterior: Gaussian, noise: Tensor, context: Context,
+    carry: Carry, from_prior: Tensor | None,
+) -> tuple[Tensor, Gaussian, Carry]:  # fmt: skip
+    """One step from the features of a frame: z from the posterior, or from the prior where it is to be."""
+    prior = model.prior(previous, pose)
+    z = reparameterize(posterior, noise)
+    if from_prior is not None:
+        z = torch.where(from_prior[:, None, None, None], reparameterize(prior, noise), z)
+    frame, carry = model.decode(previous, pose, z, prior, context, carry)
+    return frame, prior, carry
+
+
+def _posteriors(model: Model, frames: Tensor, features: Features, now: slice, size: int, run: _Run) -> list[Gaussian]:
     """The posterior of every step: it sees no previous frame, so that ``size`` steps are computed together."""
     found = []
     for first in range(now.start, now.stop, size):
         part = slice(first, min(first + size, now.stop))
-        target = model.encode_frames(fold_steps(frames, part))
-        found += unbind_steps(unfold_steps(model.posterior(target, fold_steps(features, part)), len(frames)))
+        target = run(model.encode_frames, fold_steps(frames, part))
+        posterior = run(model.posterior, target, fold_steps(features, part))
+        found += unbind_steps(unfold_steps(posterior, len(frames)))
     return found
 
 
-def _draw(posterior: Gaussian, prior: Gaussian, noise: Tensor, from_prior: Tensor | None) -> Tensor:
-    """Z from the posterior, or from the prior where it is to be."""
-    z = reparameterize(posterior, noise)
-    if from_prior is None:
-        return z
-    return torch.where(from_prior[:, None, None, None], reparameterize(prior, noise), z)
+def choose_chunk(clips: int, steps: int, device: torch.device) -> int:
+    """Steps computed together: all where launching operators is what costs, few where memory is what is slow."""
+    return max(1, CPU_ROWS // clips) if device.type == "cpu" else steps
+
+
+def _plain(function: Callable[..., Any], *arguments: Any) -> Any:
+    return function(*arguments)
+
+
+def _recomputed(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call it, and keep nothing but its inputs for the backward pass (Chen et al. 2016, arXiv 1604.06174)."""
+    return checkpoint(function, *arguments, use_reentrant=False, preserve_rng_state=False)
 
 
 def _frames_of(steps: slice, frames: Tensor, noise: Tensor) -> slice:

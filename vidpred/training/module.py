@@ -86,7 +86,8 @@ class VideoPrediction(LightningModule):
         context_frames: K, frames that a rollout is given.
         gradient: through a predicted previous frame: "full", "detached", or cut before every so many-th step.
         prior_share: part of the training clips whose z is the prior's, as validation takes it: its mean or a sample.
-        chunk: steps computed together where a whole batch is forced; None is all of them.
+        chunk: steps computed together where a whole batch is forced; None is what suits the device.
+        recompute: activation checkpointing: less memory, more time, the same gradients.
         validation_z: what z is in validation: the prior's "mean", or a "sample" of it.
         guard: watches for steps that are not finite.
         seed: of coins, noise and rollouts.
@@ -107,6 +108,7 @@ class VideoPrediction(LightningModule):
         gradient: Gradient = "detached",
         prior_share: float = 0.0,
         chunk: int | None = None,
+        recompute: bool = False,
         validation_z: Literal["sample", "mean"] = "mean",
         guard: StepGuard | None = None,
         seed: int = 0,
@@ -124,7 +126,8 @@ class VideoPrediction(LightningModule):
         self.model, self.objective = model, objective
         self.kl_anneal, self.teacher_forcing, self.lr_schedule = kl_anneal, teacher_forcing, lr_schedule
         self.context_frames, self.validation_z = context_frames, validation_z
-        self.gradient, self.prior_share, self.chunk = gradient, prior_share, chunk
+        self.gradient, self.prior_share = gradient, prior_share
+        self.chunk, self.recompute = chunk, recompute
         self.guard = guard or StepGuard()
         self.seed, self.config = seed, config or {}
         self._make_optimizer = optimizer
@@ -166,7 +169,7 @@ class VideoPrediction(LightningModule):
         if from_prior is not None and self.validation_z == "mean":
             noise = noise * ~from_prior[:, None, None, None, None]  # without noise the prior's draw is its mean
         return unroll(self.model, batch.frames, batch.poses, noise=noise, forced=forced, from_prior=from_prior,
-                      gradient=self.gradient, chunk=self.chunk)  # fmt: skip
+                      gradient=self.gradient, chunk=self.chunk, recompute=self.recompute)  # fmt: skip
 
     def on_train_batch_start(self, batch: Batch, index: int) -> None:
         """Reseed from (seed, batch of the run, rank): nothing is carried, so a resumed run draws the same noise."""
