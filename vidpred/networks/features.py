@@ -46,6 +46,14 @@ def unfold_steps(features: Any, clips: int) -> Any:
     return map_features(lambda tensor: rearrange(tensor, "(b s) ... -> b s ...", b=clips), features)
 
 
+def join_steps(parts: list[Any]) -> Any:
+    """Stretches of time one after the other: several (B, S, …) to (B, T, …)."""
+    if isinstance(parts[0], Tensor):
+        return torch.cat(parts, dim=1)
+    joined = [join_steps(list(part)) for part in zip(*parts, strict=True)]
+    return type(parts[0])(*joined) if hasattr(parts[0], "_fields") else tuple(joined)
+
+
 def delay_steps(features: Any, before: Any) -> Any:
     """Features (B, S, …) one step later: ``before`` (B, …), then all but the last."""
     if isinstance(features, Tensor):

@@ -11,10 +11,18 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from vidpred.networks.features import delay_steps, fold_steps, map_features, repeat_rows, unbind_steps, unfold_steps
+from vidpred.networks.features import (
+    delay_steps,
+    fold_steps,
+    join_steps,
+    map_features,
+    repeat_rows,
+    unbind_steps,
+    unfold_steps,
+)
 from vidpred.networks.latent import reparameterize
 from vidpred.networks.step import Carry, Context, Features, Model
 from vidpred.types import Gaussian, Prediction
@@ -68,7 +76,7 @@ def unroll(
     check_gradient(gradient)
     known = frames.shape[1] - noise.shape[1]
     context = model.context(frames[:, :known], poses[:, :known])
-    features = model.encode_poses(poses)
+    features = _recompute_poses(model, poses) if recompute else model.encode_poses(poses)
     clips, run = _Clips(frames, features, context, noise, from_prior), _recomputed if recompute else _plain
     if not (model.parallel and bool((forced[:, 1:] == 1).all())):
         return _in_turn(model, clips, forced, gradient, chunk or OBSERVED, run)
@@ -211,6 +219,15 @@ def _posteriors(model: Model, frames: Tensor, features: Features, now: slice, si
         posterior = run(model.posterior, target, fold_steps(features, part))
         found += unbind_steps(unfold_steps(posterior, len(frames)))
     return found
+
+
+def _recompute_poses(model: Model, poses: Tensor) -> Features:
+    """Features of all poses, of which nothing else is kept; a BatchNorm must see all poses, once."""
+    assert isinstance(model, nn.Module)
+    if any(isinstance(layer, nn.BatchNorm2d | nn.SyncBatchNorm) for layer in model.modules()):
+        return model.encode_poses(poses)
+    size = max(1, OBSERVED // len(poses))
+    return join_steps([_recomputed(model.encode_poses, part) for part in torch.split(poses, size, dim=1)])
 
 
 def choose_chunk(clips: int, steps: int, device: torch.device) -> int:

@@ -42,6 +42,7 @@ def told_in_words(folder: RunFolder) -> Iterator[None]:
         if isinstance(error, torch.OutOfMemoryError) or any(sign in reason for sign in _SHORT):
             raise MemoryShortError(
                 f"there is not enough memory for a step ({reason.splitlines()[0]}); the last checkpoint is kept. Lower "
-                f"data.batch_size (trainer.accumulate_grad_batches makes up for it), data.clip_length, or chunk"
+                f"data.batch_size (trainer.accumulate_grad_batches makes up for it), data.clip_length or chunk, or set "
+                f"recompute=true"
             ) from error
         raise
