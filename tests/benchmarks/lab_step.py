@@ -1,0 +1,111 @@
+"""The training step of ``experiment=lab``, against a loop that runs the networks frame by frame with nothing shared.
+
+    python tests/benchmarks/lab_step.py [--short]
+
+Two clips of 16 frames at 32x64; BatchNorm on its running statistics, so that both see the same. Forced: every previous
+frame is the true one; free: the prediction. Sides are measured in turns, the ratio is the median over pairs; an
+operator call is what the dispatcher is asked for, forward and backward.
+"""
+
+import sys
+import time
+from statistics import median
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from vidpred.assembly import build_model, compose
+from vidpred.assembly.devices import find_device
+from vidpred.networks import LabCVAE, unroll
+from vidpred.networks.latent import reparameterize
+from vidpred.objectives import Elbo
+from vidpred.types import FrameShape, Gaussian, Prediction
+
+CLIPS, LENGTH, PAIRS = 2, 16, 5
+
+
+class Count(TorchDispatchMode):
+    """Operators called inside the block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+        self.calls += 1
+        return function(*arguments, **(options or {}))
+
+
+def plain_loop(model: LabCVAE, film: Tensor, poses: Tensor, noise: Tensor, *, forced: bool) -> Prediction:
+    """Every frame on its own: pose, target and previous frame are encoded where they are needed."""
+    previous, found = film[:, 0], []
+    for step in range(noise.shape[1]):
+        pose = model.encode_poses(poses[:, step + 1 : step + 2])[:, 0]
+        if forced:
+            previous = film[:, step]
+        posterior = model.posterior(model.encode_frames(film[:, step + 1]), pose)
+        seen, z = model.encode_frames(previous), reparameterize(posterior, noise[:, step])
+        prior = model.prior(seen, pose)
+        previous, _ = model.decode(seen, pose, z, prior, None, None)
+        found.append((previous, *posterior, *prior))
+    frames, *rest = (torch.stack(parts, dim=1) for parts in zip(*found, strict=True))
+    return Prediction(frames, Gaussian(*rest[:2]), Gaussian(*rest[2:]))
+
+
+def main() -> dict[str, float]:
+    """Print the table; the ratios."""
+    device = find_device("auto")
+    torch.manual_seed(0)
+    cfg = compose("run_dir=unused", "model=lab", "prior=standard")
+    model = build_model(cfg, FrameShape(3, 3, 32, 64)).to(device).eval()
+    film, poses = torch.rand(2, CLIPS, LENGTH, 3, 32, 64, device=device)
+    noise = torch.randn(CLIPS, LENGTH - 1, *model.latent_shape, device=device)
+    objective = Elbo()
+
+    def learn(prediction: Prediction) -> float:
+        terms = objective(prediction, film[:, 1:], poses[:, 1:])
+        loss = (terms["reconstruction"] + 1e-4 * terms["kl"]).mean()
+        model.zero_grad()
+        loss.backward()
+        return float(loss.detach())
+
+    def ours(forced: bool, chunk: int | None = None) -> float:
+        coins = torch.full((CLIPS, LENGTH - 1), forced)
+        return learn(unroll(model, film, poses, noise=noise, forced=coins, chunk=chunk))
+
+    def plain(forced: bool) -> float:
+        return learn(plain_loop(model, film, poses, noise, forced=forced))
+
+    def timed(step, *arguments) -> tuple[float, float]:
+        started = time.perf_counter()
+        loss = step(*arguments)
+        return loss, time.perf_counter() - started
+
+    ratios = {}
+    for name, forced in (("forced", True), ("free", False)):
+        plain(forced), ours(forced)
+        pairs = [(timed(plain, forced), timed(ours, forced)) for _ in range(2 if "--short" in sys.argv else PAIRS)]
+        difference = max(abs(one[0] - two[0]) / abs(one[0]) for one, two in pairs)
+        assert difference < 1e-4, f"the losses differ by {difference:.1e} of theirs"
+        ratios[name] = median(one[1] / two[1] for one, two in pairs)
+        seconds = [median(pair[side][1] for pair in pairs) for side in (0, 1)]
+        print(f"{name:6}: {seconds[0]:5.2f} s plain, {seconds[1]:5.2f} s ours, {ratios[name]:.2f} times (median of "
+              f"{len(pairs)} pairs); losses differ by {difference:.0e}")  # fmt: skip
+    calls = []
+    for step, arguments in ((plain, (True,)), (ours, (True, LENGTH - 1))):
+        with Count() as count:
+            step(*arguments)
+        calls.append(count.calls)
+    print(f"operator calls of a forced step: {calls[0]} plain, {calls[1]} ours with all frames at once, "
+          f"{calls[0] / calls[1]:.1f} times fewer")  # fmt: skip
+    print(f"{device.type}, {torch.get_num_threads()} threads, seed 0")
+    return {
+        "lab step, forced: speed by a plain loop's": ratios["forced"],
+        "lab step, free: speed by a plain loop's": ratios["free"],
+        "lab step: operator calls of a plain loop by ours": calls[0] / calls[1],
+    }
+
+
+if __name__ == "__main__":
+    main()
