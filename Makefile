@@ -50,13 +50,8 @@ tensorboard: $(VENV)/.installed ## look at the latest sweep or day of runs; RUNS
 	@echo "The runs in $(RUNS) (RUNS=… chooses others); what matters is under Custom Scalars."
 	@$(BIN)/tensorboard --logdir '$(RUNS)' $(ARGS)
 
-bench: $(VENV)/.installed-dev ## print the benchmarks
-	$(BIN)/python tests/benchmarks/loop.py
-	$(BIN)/python tests/benchmarks/recording.py
-	$(BIN)/python tests/benchmarks/drawing.py
-	$(BIN)/python tests/benchmarks/loading.py
-	$(BIN)/python tests/benchmarks/sampling.py
-	$(BIN)/python tests/benchmarks/deployment.py
+bench: $(VENV)/.installed-dev ## measure the short set, and say what got slower; ARGS=--store keeps what it finds
+	$(BIN)/python tests/benchmarks/short.py $(ARGS)
 
 clean: ## remove what checks and builds left behind; runs stay
 	rm -rf build dist .artifacts .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage*

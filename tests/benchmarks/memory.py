@@ -46,9 +46,9 @@ def measure(length: int, recompute: bool) -> dict[str, float]:
     return {"MiB": peak.mebibytes, "seconds": time.perf_counter() - started}
 
 
-def main() -> dict[str, float]:
+def main(*, short: bool = False) -> dict[str, float]:
     """Print the table; ratios of the longest clip."""
-    lengths = LENGTHS[-1:] if "--short" in sys.argv else LENGTHS
+    lengths = LENGTHS[-1:] if short else LENGTHS
     print("clip   kept MiB   recomputed MiB   less by   time")
     for length in lengths:
         kept, less = (json.loads(subprocess.run([sys.executable, __file__, str(length), str(number)], check=True,
@@ -63,4 +63,4 @@ if __name__ == "__main__":
     if len(sys.argv) == 3:
         print(json.dumps(measure(int(sys.argv[1]), bool(int(sys.argv[2])))))
     else:
-        main()
+        main(short="--short" in sys.argv)

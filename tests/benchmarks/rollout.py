@@ -40,9 +40,8 @@ def seconds(model: Model, *, clips: int, frames: int, device: torch.device) -> f
     return time.perf_counter() - started
 
 
-def main() -> dict[str, float]:
+def main(*, short: bool = False) -> dict[str, float]:
     """Print the table; the ratios."""
-    short = "--short" in sys.argv
     device = find_device("auto")
     ours, stock = build(device=device), build("model=lab", "prior=standard", device=device)
     for model in (ours, stock):
@@ -65,4 +64,4 @@ def main() -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main()
+    main(short="--short" in sys.argv)

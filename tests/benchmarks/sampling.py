@@ -35,8 +35,8 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def main() -> None:
-    samples = int(sys.argv[1]) if len(sys.argv) > 1 else 100
+def main(samples: int = 100, *, short: bool = False) -> dict[str, float]:
+    """Print the table; the ratio."""
     options = ["data.height=32", "data.width=64", "data.train_clips=1", "data.val_clips=1", "data.test_clips=1",
                f"data.val_frames={FRAMES}", "data.futures=1", "length_schedule=constant"]  # fmt: skip
     with tempfile.TemporaryDirectory() as cache:
@@ -58,10 +58,14 @@ def main() -> None:
         print(f"rolled out and scored: {together:.0f} frames a second with 16 samples in batches, {alone:.0f} one by "
               f"one, {ratio:.2f} times (medians of {PAIRS} pairs); "
               f"{torch.get_num_threads()} threads, seed 0")  # fmt: skip
+        if short:
+            return {"sampling: speed in batches by one by one's": ratio}
         whole = seconds(predictor, data, windows, samples=samples)
         print(f"{FRAMES} frames, {samples} samples: {whole:.0f} s, {peak() - before:.0f} MiB above what the model and "
               f"one short rollout take ({before:.0f} MiB)")  # fmt: skip
 
+    return {"sampling: speed in batches by one by one's": ratio}
+
 
 if __name__ == "__main__":
-    main()
+    main(*map(int, sys.argv[1:]))

@@ -16,6 +16,14 @@ def test_a_batch_holds_the_frames_of_its_windows(data, source):
     assert batch.start.tolist() == [3, 1]
 
 
+def test_the_context_of_a_clip_may_lie_before_its_gap(source):
+    store, rows = source.open("train"), [1, 2, 6, 7]
+    batch = Clips(store, IMAGES).__getitems__([Window(2, 4, 4, context=2, gap=3)])
+    frames, poses = whole_sequence(store, IMAGES, 2)
+    assert torch.equal(batch.frames[0], frames[rows])
+    assert torch.equal(batch.poses[0], poses[rows])
+
+
 def test_frames_are_in_the_unit_range_on_the_device(data):
     batch = to_batch(next(iter(data.train_dataloader())))
     assert batch.frames.dtype == torch.float32

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Int, UInt8
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -15,12 +15,17 @@ from vidpred.types import Clip
 
 
 class Window(NamedTuple):
-    """Where a clip lies: every ``step``-th frame of a sequence from ``start`` on, ``length`` of them."""
+    """Where a clip lies: every ``step``-th frame of a sequence from ``start`` on, ``length`` of them.
+
+    The first ``context`` frames may be taken ``gap`` frames earlier.
+    """
 
     sequence: int
     start: int
     length: int
     step: int = 1
+    context: int = 1
+    gap: int = 0
     change: Change = UNCHANGED
 
 
@@ -56,9 +61,14 @@ class Clips(Dataset[Clip]):
     def _read_poses(self, window: Window) -> UInt8[Tensor, "T P H W"]:
         return torch.from_numpy(self.poses.read(self.store, self._rows(window), flip=window.change.flip))
 
-    def _rows(self, window: Window) -> slice:
+    def _rows(self, window: Window) -> slice | Int[np.ndarray, " T"]:
         first = self.store.sequences[window.sequence].first + window.start
-        return slice(first, first + (window.length - 1) * window.step + 1, window.step)
+        rows = slice(first, first + (window.length - 1) * window.step + 1, window.step)
+        if not window.gap:
+            return rows
+        numbers = np.arange(rows.start, rows.stop, rows.step)
+        numbers[: window.context] -= window.gap
+        return numbers
 
 
 def whole_sequence(

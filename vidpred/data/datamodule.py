@@ -31,6 +31,8 @@ class ClipDataModule(LightningDataModule):
         clip_stride: frames from the start of one window to the next; None cuts without overlap.
         frame_step: take every so many-th frame of a sequence, for training and evaluation.
         fraction: share of the training windows that is used, spread evenly over all.
+        context_frames: K, frames of a training clip that are its context.
+        context_gap: the most frames left out between the context of a training clip and what follows it; 0 is none.
         augmentation: draws a change for every training clip; None is none.
         eval_batch_size: clips rolled out together in validation and test.
         eval_clips: clips of validation and test, spread evenly over all; None is all.
@@ -55,6 +57,8 @@ class ClipDataModule(LightningDataModule):
         clip_stride: int | None = None,
         frame_step: int = 1,
         fraction: float = 1.0,
+        context_frames: int = 1,
+        context_gap: int = 0,
         augmentation: Augmentation | None = None,
         eval_batch_size: int = 16,
         eval_clips: int | None = None,
@@ -73,6 +77,7 @@ class ClipDataModule(LightningDataModule):
         self.source, self.poses, self.clip_length, self.batch_size = source, poses, clip_length, batch_size
         self.clips_per_epoch, self.random_start = clips_per_epoch, random_start
         self.clip_stride, self.frame_step, self.fraction = clip_stride, frame_step, fraction
+        self.context_frames, self.context_gap = context_frames, context_gap
         self.augmentation, self.length_schedule = augmentation, length_schedule
         if augmentation is not None and augmentation.flip and poses.uses_images(source.content.pose_channels > 0):
             raise ValueError(
@@ -121,6 +126,8 @@ class ClipDataModule(LightningDataModule):
             stride=self.clip_stride,
             frame_step=self.frame_step,
             fraction=self.fraction,
+            context_frames=self.context_frames,
+            context_gap=self.context_gap,
             augmentation=self.augmentation,
             rank=rank,
             world_size=world_size,
