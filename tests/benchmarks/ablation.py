@@ -1,0 +1,124 @@
+"""What each part of the default recipe is worth: the same training without it, several seeds each.
+
+    python tests/benchmarks/ablation.py FOLDER [options of vidpred.run]
+
+    python tests/benchmarks/ablation.py runs/ablation                                     # embedded data at 32x32
+    python tests/benchmarks/ablation.py runs/mine data=folder data.root=my/pictures       # your own
+
+Every run is a folder in FOLDER. Runs that are finished are not repeated, and one that was stopped goes on where it was:
+start the command again after whatever happened. It ends with a table, and with FOLDER/ablation.json, which
+notebooks/speed.ipynb draws. Differences are of the last validation's PSNR, with 95 % intervals of a bootstrap over
+seeds and validation clips, paired by clip.
+"""
+
+import csv
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from vidpred.runfolder import RunFolder
+from vidpred.statistics import paired_interval
+
+SEEDS = (0, 1, 2)
+DATA = ("data.height=32", "data.width=32", "data.train_clips=160", "trainer.max_epochs=16",
+        "trainer.check_val_every_n_epoch=2")  # fmt: skip
+VARIANTS: dict[str, tuple[str, ...]] = {
+    "default": (),
+    "context right before the clip": ("data.context_gap=0",),
+    "no anchor in the context": ("model.anchor=false",),
+    "one scale": ("model.widths=[32,1,1]",),  # one channel is left of the coarser ones
+    "always forced": ("teacher_forcing=always",),
+    "forcing that decays": ("teacher_forcing=linear",),
+    "no annealing": ("kl_anneal=none",),
+    "cyclical annealing": ("kl_anneal=cyclical",),
+    "prior N(0, I)": ("prior=standard", "prior_share=0.0", "validation.z=sample"),
+    "z from the posterior alone": ("prior_share=0.0",),
+    "whole clips from the start": ("length_schedule=constant",),
+    "the lab's optimizer": ("optimizer=adam", "optimizer.lr=1e-3", "lr_schedule=multistep"),
+}
+
+
+def place(folder: Path, name: str, seed: int) -> RunFolder:
+    """The folder of a run."""
+    return RunFolder(folder / re.sub("[^a-z0-9]+", "-", name.lower()).strip("-") / str(seed))
+
+
+def train(folder: Path, options: list[str]) -> None:
+    """Run what is not finished; a run that fails stays unfinished, and says why."""
+    for seed in SEEDS:
+        for name, changes in VARIANTS.items():
+            run = place(folder, name, seed)
+            if run["summary.json"].is_file() and run.read_json("summary.json")["status"] == "finished":
+                continue
+            print(f"{name}, seed {seed}", flush=True)
+            command = [sys.executable, "-m", "vidpred.run", f"hydra.run.dir={run.path}", "resume=auto", f"seed={seed}",
+                       "logger=none", "callbacks.progress=null", *options, *changes]  # fmt: skip
+            done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            if done.returncode in (75, 130):
+                sys.exit(done.returncode)  # told to stop; it goes on next time
+            if done.returncode:
+                print(done.stderr[-2000:], flush=True)
+
+
+def collect(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """Of every finished run: PSNR of every validation, when it was, and of every clip at the end."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for name in VARIANTS:
+        for seed in SEEDS:
+            run = place(folder, name, seed)
+            if not run["summary.json"].is_file():
+                continue
+            summary = run.read_json("summary.json")
+            with run["metrics.csv"].open(newline="") as stream:
+                rows = [row for row in csv.DictReader(stream) if row["psnr/val"]]
+            last = np.load(run["validations.npz"])["psnr"][-1]
+            found.setdefault(name, []).append({
+                "seed": seed,
+                "steps": [int(row["step"]) for row in rows],
+                "seconds": [round(float(row["seconds"]), 1) for row in rows],
+                "psnr": [round(float(row["psnr/val"]), 3) for row in rows],
+                "clips": [round(float(value), 3) for value in last],
+                "sample": round(summary["psnr_sample"], 3),
+                "z": summary["doctor"]["sentence"],
+                "copying": round(float(np.load(run["psnr.npz"])["copy_context"].mean()), 3),
+            })  # fmt: skip
+    return found
+
+
+def show(found: dict[str, list[dict[str, Any]]]) -> None:
+    """Print the table."""
+    scores = {name: np.array([run["clips"] for run in runs]) for name, runs in found.items()}
+    print(f"{'':32}   PSNR dB   to the default")
+    for name, runs in scores.items():
+        line = f"{name:32}   {runs.mean():7.2f}"
+        if name != "default" and "default" in scores:
+            difference = paired_interval(runs, scores["default"])
+            line += f"   {difference.mean:+.2f} [{difference.low:+.2f}, {difference.high:+.2f}]"
+        print(line)
+
+
+def main() -> None:
+    """Train what is missing, collect, print."""
+    if len(sys.argv) < 2 or "=" in sys.argv[1]:
+        sys.exit(__doc__)
+    folder, given = Path(sys.argv[1]).resolve(), sys.argv[2:]
+    options = given or list(DATA)
+    train(folder, options)
+    found = collect(folder)
+    shown = [option for option in options if not option.startswith("data.root")]
+    about = {"options": shown, "variants": {name: list(VARIANTS[name]) for name in found},
+             "processor": platform.machine(), "cores": os.cpu_count(), "torch": torch.__version__}  # fmt: skip
+    (folder / "ablation.json").write_text(json.dumps({"about": about, "runs": found}, indent=1, ensure_ascii=False))
+    show(found)
+
+
+if __name__ == "__main__":
+    main()
