@@ -225,8 +225,8 @@ class Throughput(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: VideoPrediction) -> None:  # type: ignore[override]
         """Log both for the epoch."""
         total = max(self._waiting + self._working, 1e-9)
-        pl_module.log("speed/frames_per_second", self._frames * trainer.world_size / total)
-        pl_module.log("speed/loader_share", self._waiting / total)
+        pl_module.log("speed/frames_per_second", self._frames * trainer.world_size / total, sync_dist=True)
+        pl_module.log("speed/loader_share", self._waiting / total, sync_dist=True)
 
 
 def _until(folder: RunFolder, step: int) -> dict[str, Array]:
