@@ -64,7 +64,7 @@ class Witness(Callback):
 
 
 class Still(Callback):
-    """Takes the noise out of training, so that z is its mean; writes down what every process drew, and its gradients."""
+    """Takes the noise out of training, so that z is its mean; writes down what each process drew, and its gradients."""
 
     def __init__(self, path: str) -> None:
         self.path = Path(path)

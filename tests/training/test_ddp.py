@@ -67,8 +67,9 @@ def test_two_processes_learn_as_one_with_their_batches_together(tmp_path, cache)
                "teacher_forcing.decay_start=0", "teacher_forcing.granularity=frame", "data.clips_per_epoch=8",
                "data.clip_length=6", "length_schedule=constant", "trainer.precision=32-true",
                "trainer.gradient_clip_val=0.1", "+callbacks.still._target_=samples.Still")  # fmt: skip
-    for name, own in (("one", ("trainer=cpu", "data.batch_size=4")), ("two", ("trainer=ddp_cpu", "data.batch_size=2"))):
-        said = vidpred(*options, *own, f"+callbacks.still.path={tmp_path / name}", f"hydra.run.dir={tmp_path / name}-run",
+    for name, trainer, size in (("one", "cpu", 4), ("two", "ddp_cpu", 2)):
+        said = vidpred(*options, f"trainer={trainer}", f"data.batch_size={size}",
+                       f"+callbacks.still.path={tmp_path / name}", f"hydra.run.dir={tmp_path / name}-run",
                        cwd=tmp_path, cache=cache)  # fmt: skip
     assert_said_once(said, tmp_path / "two-run")
     first, second, alone = (torch.load(tmp_path / f"{name}.pt") for name in ("two-0", "two-1", "one-0"))
