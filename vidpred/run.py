@@ -58,7 +58,7 @@ def _log_warnings() -> None:
     from lightning.pytorch.utilities import rank_zero_only
 
     logging.captureWarnings(True)
-    if rank_zero_only.rank == 0:
+    if getattr(rank_zero_only, "rank", 0) == 0:
         return
     for logger in (logging.getLogger(), logging.getLogger("py.warnings")):
         for handler in [one for one in logger.handlers if not isinstance(one, logging.FileHandler)]:
