@@ -76,8 +76,7 @@ class SubmissionWriter:
         """Write the next frames; values are clipped to [0, 1].
 
         Raises:
-            SubmissionError: if a value is not finite, the frames are of another size than those before, or the disk is
-                full.
+            SubmissionError: if a value is not finite, or the frames are of another size than those before.
         """
         if self._shape not in (None, frames.shape[1:]):
             raise SubmissionError(f"frames of {tuple(frames.shape[1:])} cannot follow frames of "
@@ -85,16 +84,12 @@ class SubmissionWriter:
         if not frames.isfinite().all():
             raise SubmissionError("a predicted frame holds values that are not finite: no submission can say so")
         rows = rearrange((255 * frames.float().clamp(0, 1)).round().long().cpu().numpy(), "s c h w -> s (c h w)")
-        lines = []
         if self._shape is None:
             self._shape = frames.shape[1:]
-            lines.append(f"id,{','.join(str(column) for column in range(rows.shape[1]))}\n")
-        lines += [f"{self._rows + place},{','.join(map(str, row))}\n" for place, row in enumerate(rows)]
-        self._rows += len(rows)
-        try:
-            self._file.writelines(lines)
-        except OSError as error:
-            raise SubmissionError(f"out={self.path} cannot be written: {error.strerror or error}") from error
+            self._file.write(f"id,{','.join(str(column) for column in range(rows.shape[1]))}\n")
+        for row in rows:
+            self._file.write(f"{self._rows},{','.join(map(str, row))}\n")
+            self._rows += 1
 
 
 def read_submission(path: Path) -> UInt8[Array, "N D"]:
