@@ -31,7 +31,7 @@ test: lint ## run every check
 	$(BIN)/python -m pytest $(ARGS)
 
 torture: $(VENV)/.installed-dev ## kill a run twenty times at random moments, and send thousands of broken files
-	VIDPRED_TORTURE=20 VIDPRED_FUZZ=700 $(BIN)/python -m pytest --no-cov tests/test_torture.py tests/test_fuzz.py $(ARGS)
+	VIDPRED_TORTURE=20 VIDPRED_FUZZ=700 $(BIN)/python -m pytest --no-cov tests/test_torture.py tests/test_torture_files.py tests/test_fuzz.py $(ARGS)
 
 lint: $(VENV)/.installed-dev ## check style, types and import rules
 	$(BIN)/ruff format --check .
