@@ -4,6 +4,7 @@ The same command then ends with the bytes of one that nobody touched. ``make tes
 twenty times (VIDPRED_TORTURE says how often).
 """
 
+import contextlib
 import os
 import random
 import re
@@ -21,41 +22,52 @@ from vidpred.data.store import StoreError, open_store
 
 TESTS = Path(__file__).resolve().parent
 KILLS = int(os.environ.get("VIDPRED_TORTURE", "2"))
+SLOWLY = """
+import time
+from functools import wraps
+def slowly(function):
+    @wraps(function)
+    def slow(*values, **options):
+        time.sleep(0.004)
+        return function(*values, **options)
+    return slow
+"""
 PACK = """
 from pathlib import Path
 from vidpred.data import folder
+folder._CHUNK = 3
+folder.decode = slowly(folder.decode)
 if __name__ == "__main__":
-    folder._CHUNK = 3
-    source = folder.FolderSource(root=Path("root"), cache=Path("OUT"), height=48, width=64, workers=2)
-    source.prepare()
+    folder.FolderSource(root=Path("root"), cache=Path("OUT"), height=48, width=64, workers=2).prepare()
 """
 DRAW = """
 from pathlib import Path
 from vidpred.data.dancers.film import Dancers
 from vidpred.data.dancers.source import DancersSource, SplitSize
 if __name__ == "__main__":
-    sizes = {"train": SplitSize(8, 8), "val": SplitSize(4, 8)}
-    DancersSource(dancers=Dancers(height=32, width=32), sizes=sizes, cache=Path("OUT"), workers=2).prepare()
+    sizes = {"train": SplitSize(12, 16), "val": SplitSize(6, 16)}
+    DancersSource(dancers=Dancers(height=48, width=48), sizes=sizes, cache=Path("OUT"), workers=2).prepare()
 """
 PREPARE = """
 from pathlib import Path
 from test_pipeline import Walker
 from vidpred.data.splits import Splitting
-from vidpred.preparation import pipeline
+from vidpred.preparation import jobs, pipeline
 from vidpred.preparation.films import PictureFolder
+pipeline._CHUNK = 2
+jobs.cut, jobs.np.save, jobs.os.replace = slowly(jobs.cut), slowly(jobs.np.save), slowly(jobs.os.replace)
 if __name__ == "__main__":
-    pipeline._CHUNK = 3
     pictures = sorted(Path("root/train").iterdir())[0] / "frames"
     splitting = Splitting(by="time", val=0.3, gap=0.1)
     preparation = pipeline.Preparation(out=Path("OUT/out"), height=64, width=64, min_stretch=0.1, max_gap=0.2,
-                                       crop="none", splitting=splitting, workers=2)
+                                       crop="none", splitting=splitting, workers=1)
     preparation.run([PictureFolder(pictures)], Walker(), identity="walker")
 """
 
 
 def start(script: str, out: str, cwd: Path) -> subprocess.Popen[str]:
     file = cwd / f"{out}.py"
-    file.write_text(script.replace("OUT", out))
+    file.write_text(SLOWLY + script.replace("OUT", out))
     places = [str(TESTS), str(TESTS / "preparation"), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(places)}
     return subprocess.Popen([sys.executable, str(file)], cwd=cwd, env=environment, text=True, start_new_session=True,
@@ -73,8 +85,26 @@ def files_of(folder: Path) -> dict[str, bytes]:
             if file.is_file() and file.suffix != ".lock"}  # fmt: skip
 
 
-def kill_at(moment: float, process: subprocess.Popen[str]) -> bool:
-    """Kill a process with its workers after some seconds; whether it was still at work."""
+def begin(process: subprocess.Popen[str], out: Path) -> None:
+    """Wait until something is written that was not there before."""
+    before, deadline = changed(out), time.monotonic() + 60
+    while process.poll() is None and changed(out) == before:
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+def changed(folder: Path) -> int:
+    """When the newest of its files and folders was."""
+    times = [0]
+    for file in [folder, *folder.rglob("*")]:
+        with contextlib.suppress(FileNotFoundError):
+            times.append(file.stat().st_mtime_ns)
+    return max(times)
+
+
+def kill_after(moment: float, process: subprocess.Popen[str], out: Path) -> bool:
+    """Kill a process with its workers some seconds after it began to write; whether it was still at work."""
+    begin(process, out)
     try:
         process.wait(timeout=moment)
     except subprocess.TimeoutExpired:
@@ -83,19 +113,26 @@ def kill_at(moment: float, process: subprocess.Popen[str]) -> bool:
     return process.returncode != 0
 
 
+def time_whole(script: str, cwd: Path) -> float:
+    """Seconds that an undisturbed process writes."""
+    process = start(script, "whole", cwd)
+    begin(process, cwd / "whole")
+    begun = time.monotonic()
+    finish(process)
+    return time.monotonic() - begun
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("script", [PACK, DRAW, PREPARE], ids=["pack", "draw", "prepare"])
 def test_stores_that_are_killed_in_the_making_end_as_undisturbed_ones(source, tmp_path, script):
     for split in ("train", "val"):
         write_pictures(tmp_path / "root" / split, source.open(split))
-    before = time.monotonic()
-    finish(start(script, "whole", tmp_path))
-    seconds = time.monotonic() - before
+    seconds = time_whole(script, tmp_path)
     whole, moments = files_of(tmp_path / "whole"), random.Random(1)
     assert sum(name.endswith("index.json") for name in whole) == 2
     cut, out = 0, "killed"
     for number in range(KILLS):
-        was_cut = kill_at(moments.uniform(0.4, 0.95) * seconds, start(script, out, tmp_path))
+        was_cut = kill_after(moments.uniform(0, 1) * seconds, start(script, out, tmp_path), tmp_path / out)
         for index in (tmp_path / out).rglob("index.json"):
             try:
                 open_store(index.parent).verify()
@@ -134,12 +171,10 @@ def without_its_time(files: dict[str, bytes]) -> dict[str, bytes]:
 def test_a_report_that_is_killed_leaves_the_one_before_and_ends_as_an_undisturbed_one(tmp_path):
     for number in range(2):
         make_run(tmp_path / "runs" / str(number), {"x": number}, films=True)
-    before = time.monotonic()
-    finish(start(REPORT, "whole", tmp_path))
-    seconds = time.monotonic() - before
+    seconds = time_whole(REPORT, tmp_path)
     whole, moments = files_of(tmp_path / "whole"), random.Random(1)
     for _ in range(max(1, KILLS // 2)):
-        kill_at(moments.uniform(0.5, 1.0) * seconds, start(REPORT, "killed", tmp_path))
+        kill_after(moments.uniform(0, 1) * seconds, start(REPORT, "killed", tmp_path), tmp_path / "killed")
         page = tmp_path / "killed" / "report.html"
         assert not page.is_file() or page.read_bytes().rstrip().endswith(b"</html>")
     finish(start(REPORT, "killed", tmp_path))
