@@ -30,8 +30,8 @@ train: $(VENV)/.installed ## train the default model on the embedded data; ARGS=
 test: lint ## run every check
 	$(BIN)/python -m pytest $(ARGS)
 
-torture: $(VENV)/.installed-dev ## kill a run twenty times at random moments, and send thousands of broken files
-	VIDPRED_TORTURE=20 VIDPRED_FUZZ=700 $(BIN)/python -m pytest --no-cov tests/test_torture.py tests/test_fuzz.py $(ARGS)
+torture: $(VENV)/.installed-dev ## kill runs, packing and reports at random moments, and send thousands of broken files
+	VIDPRED_TORTURE=20 VIDPRED_FUZZ=700 $(BIN)/python -m pytest --no-cov tests/test_torture.py tests/test_torture_files.py tests/test_fuzz.py $(ARGS)
 
 lint: $(VENV)/.installed-dev ## check style, types and import rules
 	$(BIN)/ruff format --check .

@@ -1,6 +1,7 @@
 """Small networks and data that several tests use."""
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 from vidpred.data.posing import PoseInput
 from vidpred.data.store import Store
 from vidpred.networks import CVAE, LabCVAE, LearnedPrior, Model, StandardPrior
+from vidpred.training import module
 from vidpred.types import FrameShape
 
 SHAPE = FrameShape(3, 3, 16, 24)
@@ -59,3 +61,30 @@ class Witness(Callback):
 
     def on_train_end(self, trainer, pl_module):
         self.path.with_name(f"{self.path.name}-{trainer.global_rank}.json").write_text(json.dumps(self.seen))
+
+
+class Still(Callback):
+    """Takes the noise out of training, so that z is its mean; writes down what each process drew, and its gradients."""
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+        self.steps: list[dict[str, torch.Tensor]] = []
+
+    def on_fit_start(self, trainer, pl_module):
+        noisy = module.unroll
+        warnings.warn(f"z is its mean in process {trainer.global_rank}", stacklevel=1)
+
+        def still(*values, noise, forced, **options):
+            self.steps.append({"noise": noise.clone(), "forced": forced.clone()})
+            return noisy(*values, noise=torch.zeros_like(noise), forced=forced, **options)
+
+        module.unroll = still
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        self.steps[-1] |= {"clips": batch.sequence, "frames": batch.frames.mean(dim=(1, 2, 3, 4))}
+
+    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+        self.steps[-1]["gradient"] = torch.cat([weight.grad.flatten() for weight in pl_module.parameters()])
+
+    def on_train_end(self, trainer, pl_module):
+        torch.save(self.steps, self.path.with_name(f"{self.path.name}-{trainer.global_rank}.pt"))

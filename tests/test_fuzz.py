@@ -9,12 +9,13 @@ import io
 import json
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from folders import make_run
+from folders import make_run, write_films
 from hydra.errors import HydraException
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -25,14 +26,18 @@ from vidpred import cli
 from vidpred.cli_help import explain_overrides
 from vidpred.configuration import compose, find_conf
 from vidpred.data.pictures import read_picture
-from vidpred.data.store import open_store
+from vidpred.data.store import index_checksum, open_store
 from vidpred.interop.bundle import read_bundle
 from vidpred.interop.submission import read_submission
 from vidpred.networks.checkpoint import read_checkpoint
 from vidpred.pose.keypoints import read_keypoints
 from vidpred.pose.skeletons import BLAZEPOSE, load_skeleton, skeleton_to_dict
+from vidpred.reporting.charts import Look
+from vidpred.reporting.comparison import make_fields, summary_table
+from vidpred.reporting.films import make_films
 from vidpred.reporting.reading import read_run
-from vidpred.reporting.report import summary_tables
+from vidpred.reporting.tables import to_csv
+from vidpred.reporting.words import config_table, notes_table, settings_table
 
 FUZZ = int(os.environ.get("VIDPRED_FUZZ", "25"))
 fuzzed = settings(max_examples=FUZZ, deadline=5000, suppress_health_check=list(HealthCheck), print_blob=True)
@@ -162,6 +167,15 @@ def test_submissions(tmp_path_factory, content):
     answers(lambda: read_submission(file))
 
 
+def sign(index: bytes) -> bytes:
+    """As somebody would who knows how an index checks itself."""
+    held = json.loads(index)
+    if not isinstance(held, dict):
+        return index
+    held.pop("checksum", None)
+    return json.dumps({"checksum": index_checksum(held), **held}).encode()
+
+
 @fuzzed
 @given(data=st.data())
 def test_stores(tmp_path_factory, source, data):
@@ -171,7 +185,7 @@ def test_stores(tmp_path_factory, source, data):
         (folder / file.name).write_bytes(file.read_bytes())
     index = folder / "index.json"
     held = json.loads(index.read_text())
-    index.write_bytes(data.draw(st.one_of(twisted(held), broken(index.read_bytes()))))
+    index.write_bytes(data.draw(st.one_of(twisted(held), broken(index.read_bytes()), twisted(held).map(sign))))
     answers(lambda: open_store(folder))
 
 
@@ -199,20 +213,33 @@ def test_exported_folders(tmp_path_factory, config, weights):
 def run_files(tmp_path_factory):
     """What a run's folder holds."""
     folder = make_run(tmp_path_factory.mktemp("template") / "run")
+    write_films(folder)
+    folder.write_json("evaluation/metrics.json", {"diagnoses": [{"question": "Is it?", "sentence": "It is."}],
+                                                  "left_out": ["clip 7"]})  # fmt: skip
     (folder.path / "config.yaml").write_text("seed: 0\ntrainer:\n  max_epochs: 4\n")
-    return {file.name: file.read_bytes() for file in sorted(folder.path.iterdir())}
+    files = (file for file in sorted(folder.path.rglob("*")) if file.is_file())
+    return {str(file.relative_to(folder.path)): file.read_bytes() for file in files}
 
 
 @fuzzed
 @given(data=st.data())
 def test_run_folders(tmp_path_factory, run_files, data):
     folder = tmp_path_factory.mktemp("x")
+    (folder / "evaluation").mkdir()
     for name, content in run_files.items():
         (folder / name).write_bytes(content)
     name = data.draw(st.sampled_from(sorted(run_files)))
     kinds = [broken(run_files[name]), *([twisted(json.loads(run_files[name]))] if name.endswith("json") else [])]
     (folder / name).write_bytes(data.draw(st.one_of(*kinds)))
-    answers(lambda: list(summary_tables([read_run(folder, name="run")])))
+    answers(lambda: tell(folder))
+
+
+def tell(folder: Path) -> None:
+    """What a report says of a run."""
+    for field in make_fields([read_run(folder, name="run")]):
+        make_films(field, Look(field), most=1)
+        for table in (summary_table(field), settings_table(field), notes_table(field), config_table(field)):
+            assert to_csv(table)
 
 
 KEYS = [

@@ -1,6 +1,7 @@
 import hydra
 import pytest
 from hydra.core.global_hydra import GlobalHydra
+from hydra.utils import instantiate
 from test_cli import DEBUG, vidpred
 
 from vidpred import cli
@@ -93,3 +94,16 @@ def test_a_sweep_that_is_started_again_skips_what_is_finished(tmp_path, cache):
                      cache=cache)  # fmt: skip
     assert "finished already" not in longer.stdout  # it was made with other options
     assert (done / "metrics.csv").stat().st_mtime_ns > written
+
+
+def test_the_recipe_for_a_cluster_makes_jobs_of_slurm():
+    """What the README says, up to where sbatch would be called."""
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    register_resolvers()
+    GlobalHydra.instance().clear()
+    overrides = ["hydra/launcher=submitit_slurm", "hydra.launcher.timeout_min=90", "hydra.launcher.gpus_per_node=1"]
+    with hydra.initialize_config_dir(config_dir=str(find_conf()), version_base="1.3"):
+        cfg = hydra.compose("run", overrides=overrides, return_hydra_config=True)
+    launcher = instantiate(cfg.hydra.launcher)
+    assert type(launcher).__name__ == "SlurmLauncher"
+    assert (launcher._EXECUTOR, launcher.params["timeout_min"], launcher.params["gpus_per_node"]) == ("slurm", 90, 1)

@@ -14,6 +14,7 @@ def main(cfg: "DictConfig") -> None:
     from vidpred.reporting.reading import find_runs, latest
     from vidpred.reporting.report import summary_tables, write_report
     from vidpred.reporting.tables import print_table
+    from vidpred.reporting.words import tell_left_out
 
     if cfg.format not in ("html", "text"):
         raise ValueError(f"format must be html or text, got {cfg.format!r}")
@@ -23,6 +24,8 @@ def main(cfg: "DictConfig") -> None:
     runs = find_runs(patterns)
     for table in summary_tables(runs):
         print_table(table)
+    for sentence in tell_left_out(runs):
+        print(sentence)
     if cfg.format == "text":
         return
     place = Path(patterns[0]).expanduser()

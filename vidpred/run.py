@@ -1,5 +1,6 @@
 """Train a model: ``python -m vidpred.run kl_anneal=monotonic trainer.devices=1``."""
 
+import logging
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ def main(cfg: "DictConfig") -> float:
     from vidpred.training.faults import told_in_words
     from vidpred.training.tracking import log_outcome
 
+    _log_warnings()
     # Lightning 2.6 calls what torch 2.14 has deprecated; there is nothing that a user could do about it
     warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
     folder = RunFolder(Path(cfg.run_dir))
@@ -49,6 +51,18 @@ def main(cfg: "DictConfig") -> float:
     log_outcome(run.trainer, list_choices(cfg), scores, varied=list_varied())
     print_outcome(folder, next_steps=_job() is None)
     return scores["psnr_best"]
+
+
+def _log_warnings() -> None:
+    """Warnings go to the log too. What other processes than the first have to say goes to their logs alone."""
+    from lightning.pytorch.utilities import rank_zero_only
+
+    logging.captureWarnings(True)
+    if getattr(rank_zero_only, "rank", 0) == 0:
+        return
+    for logger in (logging.getLogger(), logging.getLogger("py.warnings")):
+        for handler in [one for one in logger.handlers if not isinstance(one, logging.FileHandler)]:
+            logger.removeHandler(handler)
 
 
 def _preview(cfg: "DictConfig", folder: "RunFolder") -> None:

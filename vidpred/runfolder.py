@@ -43,7 +43,10 @@ from typing import Any
 import numpy as np
 from numpy import ndarray as Array
 
+from vidpred.limits import check_archive, check_inside, read_json, read_text
+
 FORMAT = 3
+_MOST_TABLE, _MOST_ARRAYS = 64_000_000, 2_000_000_000  # bytes
 BASELINES = {
     "copy_context": "copy the context frame",
     "nearest_pose": "training frame with the nearest pose",
@@ -138,11 +141,12 @@ class RunFolder:
         """
         file = self.path / name
         try:
-            values: Any = json.loads(file.read_text(encoding="utf-8"))
+            check_inside(file, self.path)
+            values: Any = read_json(file)
         except FileNotFoundError:
             raise RunFolderError(f"{self.path} is not the folder of a run: {name} is missing") from None
-        except (ValueError, RecursionError):
-            raise RunFolderError(f"{file} cannot be read") from None
+        except (OSError, ValueError) as error:
+            raise RunFolderError(f"{file} cannot be read: {_reason(error)}") from None
         if not isinstance(values, dict) or not isinstance(values.get("format", 0), int):
             raise RunFolderError(f"{file} cannot be read: it is not what a run writes")
         if values.pop("format", 0) > FORMAT:
@@ -168,12 +172,11 @@ class RunFolder:
         if not file.is_file():
             return []
         try:
-            with file.open(newline="", encoding="utf-8") as stream:
-                return [
-                    {name: _number(value) for name, value in row.items() if value} for row in csv.DictReader(stream)
-                ]
-        except (ValueError, TypeError, csv.Error):
-            raise RunFolderError(f"{file} cannot be read") from None
+            check_inside(file, self.path)
+            lines = read_text(file, most=_MOST_TABLE).splitlines()
+            return [{name: _number(value) for name, value in row.items() if value} for row in csv.DictReader(lines)]
+        except (OSError, ValueError, TypeError, csv.Error) as error:
+            raise RunFolderError(f"{file} cannot be read: {_reason(error)}") from None
 
     def write_arrays(self, name: str, **arrays: Array) -> None:
         """Write a compressed npz file."""
@@ -191,15 +194,22 @@ class RunFolder:
         if not file.is_file():
             raise RunFolderError(f"{self.path} has no {name}: the run has not been validated yet")
         try:
+            check_inside(file, self.path)
+            check_archive(file, most=_MOST_ARRAYS)
             with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
                 return {key: arrays[key] for key in arrays.files}
         except Exception as error:  # a broken zip raises of a dozen kinds
-            raise RunFolderError(f"{file} cannot be read: {type(error).__name__}") from error
+            reason = f": {error}" if type(error) is ValueError else ""
+            raise RunFolderError(f"{file} cannot be read: {type(error).__name__}{reason}") from error
 
 
 def short_name(curve: str) -> str:
     """What a legend calls a curve of ``psnr.npz``."""
     return _SHORT.get(curve) or BASELINES.get(curve, curve).partition(" (")[0]
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(str(getattr(error, "strerror", None) or error).split())[:200]
 
 
 def _number(text: str) -> int | float:

@@ -82,13 +82,14 @@ def finish_sweep(folder: Path, failures: Sequence[str]) -> None:
     from vidpred.reporting.reading import find_runs
     from vidpred.reporting.report import summary_tables, write_report
     from vidpred.reporting.tables import print_table
+    from vidpred.reporting.words import tell_left_out
 
     runs = find_runs([str(folder)])
     print()
     for table in summary_tables(runs):
         print_table(table)
-    for failure in failures:
-        print(failure)
+    for sentence in [*tell_left_out(runs), *failures]:
+        print(sentence)
     print(write_report(runs, folder / "report.html"))
 
 

@@ -2,6 +2,7 @@ import errno
 import json
 import os
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -83,6 +84,33 @@ def test_a_full_disk_is_said_before_anything_is_written(tmp_path, monkeypatch):
     with pytest.raises(OSError, match=r"no room for .* MB in .*No space left"), create_store(tmp_path / "s", layout()):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["index.json", "journal.txt"])
+def test_a_disk_that_is_full_later_is_said_and_half_a_store_is_not_taken_for_whole(tmp_path, monkeypatch, name):
+    whole, path = tmp_path / "whole", tmp_path / "store"
+    write(whole)
+    real = Path.open
+
+    def refuse(self, mode="r", *values, **options):
+        if self.name == name and mode != "r":
+            real(self, mode).write("{")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(self, mode, *values, **options)
+
+    with monkeypatch.context() as full:
+        full.setattr(Path, "open", refuse)
+        with (  # noqa: PT012
+            pytest.raises(OSError, match=r"store.* could not be written \(No space left on device\)"),
+            create_store(path, layout(about={"fps": 12.0})) as draft,
+        ):
+            fill(draft)
+            draft.finish("all")
+    with pytest.raises(StoreError):
+        open_store(path)
+    write(path)
+    for file in whole.iterdir():
+        assert (path / file.name).read_bytes() == file.read_bytes()
 
 
 def test_writing_again_replaces(tmp_path):

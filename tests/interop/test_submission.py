@@ -2,6 +2,7 @@
 
 import math
 import os
+import resource
 
 import numpy as np
 import pytest
@@ -39,6 +40,17 @@ def test_the_score_is_the_mean_psnr_of_the_frames_that_count():
     second = (10 * math.log10(255**2 / 400) + 100.0) / 2
     assert score.per_sequence == pytest.approx([first, second], abs=1e-12)
     assert score.mean == pytest.approx((first + second) / 2, abs=1e-12)
+
+
+def test_a_disk_that_is_full_is_said_with_the_file_and_nothing_is_left(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    try:
+        with pytest.raises(SubmissionError, match=r"out=.*mine\.csv cannot be written: File too large"):
+            write(tmp_path / "mine.csv", torch.rand(60, 3, 32, 64))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_the_lab_hands_out_has_6144_columns_and_3150_rows(tmp_path):

@@ -1,8 +1,12 @@
 import numpy as np
 import pytest
 from folders import make_run
+from omegaconf import OmegaConf
 
+from vidpred import report
+from vidpred.reporting.comparison import make_fields
 from vidpred.reporting.reading import find_runs, latest
+from vidpred.reporting.report import write_report
 from vidpred.reporting.runs import differences
 from vidpred.runfolder import RunFolderError
 
@@ -45,6 +49,29 @@ def test_a_file_that_was_cut_off_is_said_and_the_rest_is_read(tmp_path, name):
     assert len(run.problems) == 1
     assert name in run.problems[0]
     assert "cannot be read" in run.problems[0]
+
+
+@pytest.mark.parametrize("content", [b"{", b"[1]", b'{"format": 99}', None])
+def test_a_run_that_cannot_be_read_is_left_out_and_said_and_the_others_are_reported(tmp_path, capsys, content):
+    for number in range(3):
+        make_run(tmp_path / str(number), {"seed": number})
+    broken = tmp_path / "1" / "run.json"
+    broken.unlink()
+    broken.mkdir() if content is None else broken.write_bytes(content)
+    runs = find_runs([str(tmp_path)])
+    assert [run.unreadable is None for run in runs] == [True, False, True]
+    (field,) = make_fields(runs)
+    assert {run.name for run in field.runs} == {"0", "2"}
+    page = write_report(runs, tmp_path / "report.html").page.read_text()
+    assert f"1 is left out: {broken}" in page
+    assert "<title>2 runs" in page
+    monkeyed = OmegaConf.create({"runs": str(tmp_path), "out": None, "format": "text", "closely": 1})
+    report.main(monkeyed)
+    assert f"1 is left out: {broken}" in capsys.readouterr().out.replace("\n", "")
+    (tmp_path / "0" / "run.json").write_bytes(b"{")
+    (tmp_path / "2" / "run.json").write_bytes(b"{")
+    with pytest.raises(RunFolderError, match=r"run\.json"):
+        find_runs([str(tmp_path)])
 
 
 def test_how_far_a_run_came_is_known(tmp_path):

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,17 +12,38 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+
+from vidpred.networks.checkpoint import read_checkpoint
+from vidpred.runfolder import RunFolder
 
 TESTS = Path(__file__).resolve().parents[1]
 
 
-def vidpred(*options: str, cwd: Path, cache: Path) -> None:
-    environment = {**os.environ, "VIDPRED_CACHE": str(cache), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(TESTS)}
+def vidpred(*options: str, cwd: Path, cache: Path) -> subprocess.CompletedProcess[str]:
+    places = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "VIDPRED_CACHE": str(cache), "OMP_NUM_THREADS": "1", "PYTHONPATH": places}
     answer = subprocess.run(
         [sys.executable, "-m", "vidpred.run", "experiment=debug", "model.widths=[8,8,8]", "baselines=false", *options],
         cwd=cwd, env=environment, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert answer.returncode == 0, answer.stderr
+    return answer
+
+
+def assert_said_once(answer: subprocess.CompletedProcess[str], folder: Path) -> None:
+    """The terminal hears the first of two processes alone; each has a log of its own."""
+    assert answer.stdout.count("fit_schedules: ") == 1
+    assert answer.stdout.count("Initializing distributed") == 0
+    assert "UserWarning: z is its mean in process 0" in answer.stderr
+    assert "in process 1" not in answer.stderr
+    unsynced = re.findall(r"self\.log\('([^']+)', \.\.\., sync_dist=True\)", answer.stderr)
+    assert {name.partition("/")[0] for name in unsynced} <= {"doctor"}  # which looks at the first process's clips alone
+    for number, log in enumerate(("run.log", "train_ddp_process_1.log")):
+        text = (folder / log).read_text()
+        assert f"z is its mean in process {number}" in text
+        assert f"z is its mean in process {1 - number}" not in text
+        assert f"GLOBAL_RANK: {number}" in text
 
 
 def test_two_processes_validate_every_clip_once_with_the_numbers_of_one(tmp_path, cache):
@@ -37,6 +59,41 @@ def test_two_processes_validate_every_clip_once_with_the_numbers_of_one(tmp_path
     assert abs(one["psnr_best"] - two["psnr_best"]) < 1e-3
     assert not (tmp_path / "outputs").exists()
     assert len((tmp_path / "two" / "metrics.csv").read_text().splitlines()) == 3
+
+
+def test_two_processes_learn_as_one_with_their_batches_together(tmp_path, cache):
+    """With z at its mean: gradients, weights and logged means; coins are shared, noise is each process's own."""
+    options = ("optimizer=sgd", "optimizer.lr=0.2", "prior_share=0", "gradient=full", "teacher_forcing=linear",
+               "teacher_forcing.decay_start=0", "teacher_forcing.granularity=frame", "data.clips_per_epoch=8",
+               "data.clip_length=6", "length_schedule=constant", "trainer.precision=32-true",
+               "trainer.gradient_clip_val=0.1", "+callbacks.still._target_=samples.Still")  # fmt: skip
+    for name, trainer, size in (("one", "cpu", 4), ("two", "ddp_cpu", 2)):
+        said = vidpred(*options, f"trainer={trainer}", f"data.batch_size={size}",
+                       f"+callbacks.still.path={tmp_path / name}", f"hydra.run.dir={tmp_path / name}-run",
+                       cwd=tmp_path, cache=cache)  # fmt: skip
+    assert_said_once(said, tmp_path / "two-run")
+    first, second, alone = (torch.load(tmp_path / f"{name}.pt") for name in ("two-0", "two-1", "one-0"))
+    assert len(first) == len(second) == len(alone) == 4
+    for mine, other, whole in zip(first, second, alone, strict=True):
+        for name in ("clips", "frames", "forced"):
+            torch.testing.assert_close(torch.cat([mine[name], other[name]]), whole[name])
+        torch.testing.assert_close(mine["gradient"], other["gradient"], rtol=0, atol=0)
+        size = float(whole["gradient"].norm())
+        assert float((mine["gradient"] - whole["gradient"]).norm()) < 1e-4 * size
+        assert float((mine["noise"] - other["noise"]).std()) > 1  # of independent draws it is the root of 2
+    forced = torch.cat([step["forced"] for step in alone])
+    assert 0 < forced.float().mean() < 1
+    one, two = (RunFolder(tmp_path / f"{name}-run") for name in ("one", "two"))
+    for place in ("previous", "last"):
+        weights = [read_checkpoint(getattr(run, place))["state_dict"] for run in (one, two)]
+        for name, weight in weights[0].items():
+            torch.testing.assert_close(weights[1][name], weight, rtol=1e-4, atol=1e-5)
+    start = read_checkpoint(one.previous)["state_dict"]
+    assert any((start[name] - weight).abs().max() > 1e-3 for name, weight in weights[0].items())  # they learn
+    for mine, whole in zip(two.read_rows(), one.read_rows(), strict=True):
+        for name in mine.keys() | whole.keys():
+            if not name.startswith(("seconds", "speed/", "doctor/")):
+                assert mine[name] == pytest.approx(whole[name], rel=1e-3), name
 
 
 def test_schedules_are_the_same_numbers_in_every_process(tmp_path, cache):

@@ -71,6 +71,27 @@ def test_a_resumed_run_ends_with_the_weights_of_an_undisturbed_one(compose, tmp_
     assert_same(weights(resumed), weights(whole))
 
 
+def test_a_checkpoint_inside_an_epoch_holds_the_means_of_all_processes(compose, tmp_path, monkeypatch):
+    """Each goes on with them, so that the epoch's means are those of all clips; its own sums are not touched."""
+    run = assembly.build_run(compose(*SMALL, "logger=none", "data.clips_per_epoch=8", "trainer.max_epochs=1",
+                                     "callbacks.last.every_n_train_steps=2", "callbacks.last.every_n_epochs=null",
+                                     "callbacks.last.save_on_train_epoch_end=false"))  # fmt: skip
+    own = []
+
+    def reduce(sums, group=None, reduce_op="mean"):
+        if reduce_op != "mean":  # of Lightning's own questions
+            return sums
+        own.append(sums.clone())
+        return sums.mul_(3)  # in place, as DDP does
+
+    monkeypatch.setattr(run.trainer.strategy, "reduce", reduce)
+    run.trainer.fit(run.module, datamodule=run.data)
+    held = read_checkpoint(tmp_path / "run" / "checkpoints" / "previous.ckpt")["vidpred"]["epoch_means"]
+    assert torch.equal(held["sums"], 3 * own[0])
+    loss = float(run.trainer.callback_metrics["train/loss"]) * 8
+    assert float(own[0][0]) < loss < 1.5 * float(own[-1][0])
+
+
 CONTROLLERS = {
     "control_vae": ("objective.kl_target=2.0", "objective.ki=0.1", {"integral"}),
     "geco": ("objective.tolerance=0.05", "objective.rate=0.1", {"average", "log_multiplier"}),

@@ -1,5 +1,8 @@
 """Films that are written while they are made."""
 
+import resource
+from contextlib import contextmanager
+
 import av
 import numpy as np
 import pytest
@@ -66,6 +69,24 @@ def test_a_film_that_does_not_come_to_its_end_leaves_nothing(tmp_path, name):
     film.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
     assert sorted(tmp_path.iterdir()) == before
     assert (tmp_path / "film.mp4").read_bytes() == b"an older film"
+
+
+@contextmanager
+def files_at_most(size: int):
+    """Files cannot grow beyond so many bytes: to a writer it is a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("name", ["film.mp4", "film.gif", "film.npz", "pictures"])
+def test_a_disk_that_is_full_is_said_with_the_film_and_nothing_is_left(tmp_path, name):
+    with files_at_most(100), pytest.raises(WriterError, match=rf"out=.*{name} cannot be written: \w+"):
+        write(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_place_that_cannot_be_written_to_is_known_before_the_work(tmp_path):

@@ -3,6 +3,8 @@
 import torch
 from omegaconf import DictConfig
 
+_FULL = {"16": "16-mixed", "bf16": "bf16-mixed", "32": "32-true", "64": "64-true"}  # Lightning's short names
+
 
 def check_device(trainer: DictConfig) -> None:
     """Refuse a device that is not there.
@@ -31,9 +33,9 @@ def check_device(trainer: DictConfig) -> None:
 
 
 def choose_precision(trainer: DictConfig) -> str:
-    """``trainer.precision``; "auto" is bf16-mixed where the hardware computes it, else 32-true."""
+    """``trainer.precision`` by its full name; "auto" is bf16-mixed where the hardware computes it, else 32-true."""
     if trainer.precision != "auto":
-        return str(trainer.precision)
+        return _FULL.get(str(trainer.precision), str(trainer.precision))
     if trainer.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
         return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
     if trainer.accelerator in ("auto", "mps") and torch.backends.mps.is_available():

@@ -4,6 +4,7 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
+from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig
 
 from vidpred.assembly.building import build
@@ -115,10 +116,15 @@ def _fit(law: Any, options: DictConfig, total: int) -> Any:
     fitted: Any = law.fit(total)
     for name in options:
         if name != "_target_" and getattr(fitted, str(name)) != getattr(law, str(name)):
-            print(f"fit_schedules: {name!s} of {type(law).__name__} is {getattr(fitted, str(name))} instead of "
-                  f"{getattr(law, str(name))}, to fit in {total} positions", flush=True)  # fmt: skip
+            _tell(f"fit_schedules: {name!s} of {type(law).__name__} is {getattr(fitted, str(name))} instead of "
+                  f"{getattr(law, str(name))}, to fit in {total} positions")  # fmt: skip
             options[name] = getattr(fitted, str(name))
     return fitted
+
+
+@rank_zero_only
+def _tell(sentence: str) -> None:
+    print(sentence, flush=True)
 
 
 def _sample(law: Any, total: int) -> np.ndarray:

@@ -68,8 +68,11 @@ class Draft:
     def finish(self, job: str) -> None:
         """Remember that a job's rows are written."""
         self._done.add(job)
-        with (self.folder / "journal.txt").open("a", encoding="utf-8") as journal:
-            journal.write(f"{job}\n")
+        try:
+            with (self.folder / "journal.txt").open("a", encoding="utf-8") as journal:
+                journal.write(f"{job}\n")
+        except OSError as error:
+            raise OSError(error.errno, f"{self.folder} could not be written ({error.strerror})") from error
 
 
 def open_array(folder: Path, name: str) -> Array:
@@ -90,14 +93,14 @@ def exclusive(path: Path) -> Iterator[None]:
 def create_store(path: Path, layout: Layout) -> Iterator[Draft]:
     """Create a store; on leaving the context without an error it is sealed and moved to ``path``.
 
-    After an error the draft stays, for the next attempt to go on with.
+    After an error the draft stays, for the next attempt to go on with; it does not open as a store.
 
     Args:
         path: where the store shall be; what is there is replaced.
         layout: what it will hold.
 
     Raises:
-        OSError: if the disk has no room for it.
+        OSError: if the disk has no room for it, or refuses it for another reason.
     """
     folder = path.parent / f".{path.name}.draft"
     plan = json.dumps({"format": FORMAT, "rows": layout.rows, **asdict(layout), "fingerprint": None}, sort_keys=True)
@@ -106,10 +109,14 @@ def create_store(path: Path, layout: Layout) -> Iterator[Draft]:
         _allocate(folder, layout)
         (folder / "plan.json").write_text(plan, encoding="utf-8")
     yield Draft(folder)
-    _seal(folder, layout)
-    if path.exists():
-        shutil.rmtree(path)
-    os.replace(folder, path)
+    try:
+        _seal(folder, layout)
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(folder, path)
+    except OSError as error:
+        raise OSError(error.errno, f"{path} could not be written ({error.strerror}); what is done is kept for the next "
+                      f"attempt") from error  # fmt: skip
     for name in ("plan.json", "journal.txt"):
         (path / name).unlink(missing_ok=True)
 

@@ -14,7 +14,7 @@ from numpy import ndarray as Array
 from PIL import Image
 
 from vidpred.data.draft import Draft, Layout, create_store, exclusive, open_array
-from vidpred.data.layouts import FolderLayout, SequenceFiles
+from vidpred.data.layouts import FolderLayout, SequenceFiles, list_files
 from vidpred.data.parallel import count_cores, map_processes
 from vidpred.data.pictures import PictureError, decode
 from vidpred.data.source import SPLITS, Content, Split
@@ -121,7 +121,7 @@ class FolderSource:
         for split, parts in self.parts.items():
             digest = hashlib.sha256(json.dumps(settings).encode())
             for part in parts:
-                digest.update(f"{part.begin} {part.end} {self._state(_all_files(part.files))}".encode())
+                digest.update(f"{part.begin} {part.end} {self._state(list_files(part.files))}".encode())
             prints[split] = digest.hexdigest()[:16]
         return prints
 
@@ -268,12 +268,6 @@ def pack_pictures(job: PictureJob) -> None:
             raise PictureError(f"{file} has {size[1]}x{size[0]} pixels, {job.first.name} {expected[1]}x{expected[0]}: "
                                f"all pictures of a sequence must have one size")  # fmt: skip
         rows[job.row + number] = pixels
-
-
-def _all_files(files: SequenceFiles) -> list[Path]:
-    keypoints = [] if files.keypoints is None else [files.keypoints]
-    below = [file for path in keypoints if path.is_dir() for file in sorted(path.iterdir())]
-    return [*files.frames, *files.poses, *keypoints, *below]
 
 
 def _digests(store: Store) -> set[bytes]:

@@ -106,8 +106,15 @@ class FolderLayout:
         for files in (sequence.frames, sequence.poses):
             if not self.allow_gaps:
                 _check_numbers(files)
-            if not self.follow_links:
-                _check_inside(root, files)
+        if not self.follow_links:
+            _check_inside(root, list_files(sequence))
+
+
+def list_files(sequence: SequenceFiles) -> list[Path]:
+    """All files of a sequence, and those in a folder of keypoints."""
+    keypoints = [] if sequence.keypoints is None else [sequence.keypoints]
+    below = [file for path in keypoints if path.is_dir() for file in sorted(path.iterdir())]
+    return [*sequence.frames, *sequence.poses, *keypoints, *below]
 
 
 def _lab_folder(root: Path, split: Split) -> Path:
@@ -164,7 +171,7 @@ def _check_numbers(files: tuple[Path, ...]) -> None:
                               f"add it, or accept gaps with data.allow_gaps=true")  # fmt: skip
 
 
-def _check_inside(root: Path, files: tuple[Path, ...]) -> None:
+def _check_inside(root: Path, files: list[Path]) -> None:
     home = root.resolve()
     links = [file for file in files if file.is_symlink()]
     for place in [*{file.parent for file in files}, *links]:

@@ -8,6 +8,7 @@ checks itself.
 
 import json
 import mmap
+import reprlib
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray as Array
 
+from vidpred.limits import check_inside, read_json
+
 FORMAT = 2
+_AXES = {"frames": 4, "poses": 4, "keypoints": 3}
 
 
 class StoreError(ValueError):
@@ -99,11 +103,14 @@ def open_store(path: Path) -> Store:
         file = path / f"{name}.npy"
         if not file.is_file() or file.stat().st_size != entry["bytes"]:
             raise StoreError(f"{file} is missing or truncated")
-        arrays[name] = np.load(file, mmap_mode="r", allow_pickle=False)
+        arrays[name] = _open_array(file, path)
+    rows = {len(array) for array in arrays.values()}
+    if len(rows) > 1 or any(info.first + info.length > min(rows) for info in index["sequences"]):
+        raise StoreError(f"{path}: its sequences and arrays do not fit together, arrays of {sorted(rows)} rows")
     return Store(
         path=path,
         fingerprint=index["fingerprint"],
-        sequences=tuple(SequenceInfo(*row) for row in index["sequences"]),
+        sequences=index["sequences"],
         frames=arrays["frames"],
         poses=arrays.get("poses"),
         keypoints=arrays.get("keypoints"),
@@ -115,21 +122,63 @@ def read_index(path: Path) -> dict[str, Any]:
     """The index of a store, checked against itself.
 
     Raises:
-        StoreError: if there is none, it was changed, or another format wrote it.
+        StoreError: if there is none, it was changed, another format wrote it, or it describes no store.
     """
     file = path / "index.json"
     try:
-        index = json.loads(file.read_text(encoding="utf-8"))
+        index = read_json(file)
         stated = index.pop("checksum")
     except (FileNotFoundError, NotADirectoryError):
         raise StoreError(f"{path} holds no index.json") from None
-    except (ValueError, KeyError, AttributeError, TypeError):
-        raise StoreError(f"{file} cannot be read") from None
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise StoreError(f"{file} cannot be read: {error}") from None
     if index.get("format") != FORMAT:
         raise StoreError(f"{file} has format {index.get('format')}, this version reads {FORMAT}")
     if stated != index_checksum(index):
         raise StoreError(f"{file} was changed after it was written")
-    return dict(index)
+    wrong = _find_wrong(index)
+    if wrong:
+        raise StoreError(f"{file} describes no store: {wrong}")
+    return {**index, "sequences": tuple(SequenceInfo(*row) for row in index["sequences"])}
+
+
+def _find_wrong(index: dict[str, Any]) -> str:
+    """What in an index no writer of ours would have written; "" if nothing is."""
+    arrays, sequences = index.get("arrays"), index.get("sequences")
+    if not isinstance(arrays, dict) or not {"frames"} <= arrays.keys() <= _AXES.keys():
+        return f"its arrays are {reprlib.repr(arrays)}, expected frames, and poses or keypoints"
+    for name, entry in arrays.items():
+        if not isinstance(entry, dict) or type(entry.get("bytes")) is not int or type(entry.get("crc32")) is not int:
+            return f"{name} is {reprlib.repr(entry)}, expected bytes and crc32"
+    if not isinstance(sequences, list) or not all(_is_sequence(row) for row in sequences):
+        return "its sequences are not name, first, length, known, source, begin and step"
+    if not isinstance(index.get("about"), dict) or not isinstance(index.get("fingerprint"), str):
+        return "it has no about, or no fingerprint"
+    return ""
+
+
+def _is_sequence(row: Any) -> bool:
+    kinds = (str, int, int, int, str, int, int)
+    if not isinstance(row, list) or len(row) != len(kinds):
+        return False
+    if not all(type(value) is kind for value, kind in zip(row, kinds, strict=True)):
+        return False
+    info = SequenceInfo(*row)
+    return info.first >= 0 and 0 <= info.known <= info.length and info.begin >= 0 and info.step >= 1
+
+
+def _open_array(file: Path, home: Path) -> Array:
+    """An array of a store, mapped into memory; nothing in it is executed."""
+    try:
+        check_inside(file, home)
+        array: Any = np.load(file, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # a broken header raises of many kinds
+        raise StoreError(f"{file} cannot be read: {error}") from None
+    kind = np.float32 if file.stem == "keypoints" else np.uint8
+    if not isinstance(array, np.ndarray) or array.ndim != _AXES[file.stem] or array.dtype != kind:
+        raise StoreError(f"{file} is no array of {kind.__name__} with {_AXES[file.stem]} axes")
+    mapped: Array = array
+    return mapped
 
 
 def index_checksum(index: dict[str, Any]) -> int:

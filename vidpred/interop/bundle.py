@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from vidpred.interop.card import write_card
+from vidpred.limits import read_json
 from vidpred.networks.checkpoint import CheckpointError, check_own
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
@@ -65,7 +66,7 @@ def read_bundle(folder: Path) -> dict[str, Any]:
         CheckpointError: if it cannot be read, or a newer version wrote it.
     """
     try:
-        about = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        about = read_json(folder / CONFIG)
         weights = load_file(folder / WEIGHTS)
     except (OSError, ValueError, SafetensorError) as error:
         raise CheckpointError(f"{folder} cannot be read as a model: {' '.join(str(error).split())}") from None
@@ -127,7 +128,7 @@ def _swap(new: Path, target: Path, old: Path) -> None:
 
 def _has_keys(file: Path, keys: Collection[str]) -> bool:
     try:
-        values = json.loads(file.read_text(encoding="utf-8"))
+        values = read_json(file)
     except (OSError, ValueError):
         return False
     return isinstance(values, dict) and values.keys() >= set(keys)

@@ -19,6 +19,8 @@ from torch import Tensor
 
 from vidpred.metrics import MAX_PSNR
 
+_LONGEST = 50_000_000  # characters of a header, for frames of 1000x1000 pixels and more
+
 
 class SubmissionError(ValueError):
     """A file is no submission, or does not fit another."""
@@ -98,7 +100,7 @@ def read_submission(path: Path) -> UInt8[Array, "N D"]:
     """
     try:
         with path.open(encoding="ascii") as file:
-            header = file.readline().strip().split(",")
+            header = file.readline(_LONGEST).strip().split(",")
             if header != ["id", *(str(column) for column in range(len(header) - 1))] or len(header) < 2:
                 raise SubmissionError(f"{path} is no submission: its header must be id,0,1,…")
             cells = _read_cells(file)

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from vidpred.limits import check_archive
+
 FORMAT = 1
 
 
@@ -35,6 +37,7 @@ def read_file(path: Path) -> Any:
     if not file.is_file():
         raise CheckpointError(f"there is no checkpoint {file}")
     try:
+        check_archive(file, most=file.stat().st_size)  # torch does not compress
         return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

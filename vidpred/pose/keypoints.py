@@ -5,8 +5,8 @@ found has confidence 0, and NaN for x and y where the file tells no position. In
 numbers: a picture of width w spans x from −1/2 to w − 1/2.
 """
 
-import json
 import re
+import reprlib
 import zipfile
 import zlib
 from pathlib import Path
@@ -17,10 +17,12 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray as Array
 
+from vidpred.limits import check_archive, read_json
 from vidpred.pose.skeletons import Skeleton
 
 Person = Literal["largest", "first"]
 
+_MOST_JSON, _MOST_ARRAYS = 250_000_000, 2_000_000_000  # bytes: hours of film
 _OVERSHOOT = 0.1  # peaks of interpolated heatmaps lie a little above 1
 _UNREADABLE = (  # what json, NumPy and zipfile raise for damaged files
     OSError, ValueError, EOFError, KeyError, MemoryError, RuntimeError, SyntaxError, TokenError,
@@ -142,17 +144,30 @@ def _read_array(path: Path) -> Any:
         return _read_numpy(path)
     if path.suffix.lower() != ".json":
         raise KeypointsError(f"{path}: not a .npy, .npz or .json file nor a folder of OpenPose's; convert it to one")
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = read_json(path, most=_MOST_JSON)
     if isinstance(content, dict):
         if "people" in content:
             raise KeypointsError(f"{path}: one frame of OpenPose's; give the folder that holds all frames")
         if "keypoints" not in content:
             raise KeypointsError(f"{path}: no 'keypoints' among its keys {list(content)}; name the array so")
         content = content["keypoints"]
-    return np.asarray(content)
+    return _numbers(content)
+
+
+def _numbers(content: Any) -> Any:
+    """Nested lists as an array of floats; NumPy would give every string the room of the longest, and null a NaN."""
+    places = [content]
+    while places:
+        place = places.pop()
+        if isinstance(place, list):
+            places += place
+        elif isinstance(place, bool) or not isinstance(place, (int, float)):
+            raise ValueError(f"it holds {reprlib.repr(place)}, not numbers alone")
+    return np.asarray(content, dtype=np.float64)
 
 
 def _read_numpy(path: Path) -> Any:
+    check_archive(path, most=_MOST_ARRAYS)
     with path.open("rb") as file:  # NumPy leaves a broken archive open
         loaded = np.load(file, allow_pickle=False)
         if not isinstance(loaded, np.lib.npyio.NpzFile):
@@ -203,7 +218,7 @@ def _openpose_files(folder: Path) -> list[Path]:
 def _read_frame(path: Path, person: Person) -> Float[Array, "J 3"] | None:
     """x, y and confidence of one person, None where nobody was found."""
     try:
-        people = [_read_person(described) for described in json.loads(path.read_text(encoding="utf-8"))["people"]]
+        people = [_read_person(described) for described in read_json(path)["people"]]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise KeypointsError(f"{path}: not OpenPose's JSON ({_one_line(error)}); export the video again") from error
     if not people:
@@ -212,10 +227,10 @@ def _read_frame(path: Path, person: Person) -> Float[Array, "J 3"] | None:
 
 
 def _read_person(described: dict[str, Any]) -> Float[Array, "J 3"]:
-    flat = np.asarray(described["pose_keypoints_2d"])
-    if flat.ndim != 1 or flat.dtype.kind not in "iuf" or len(flat) == 0 or len(flat) % 3:
+    flat: Array = _numbers(described["pose_keypoints_2d"])
+    if flat.ndim != 1 or len(flat) == 0 or len(flat) % 3:
         raise ValueError(f"pose_keypoints_2d must be a flat list of x, y, confidence, got shape {flat.shape}")
-    return flat.astype(np.float64).reshape(-1, 3)
+    return flat.reshape(-1, 3)
 
 
 def _box_area(joints: Float[Array, "J 3"]) -> float:

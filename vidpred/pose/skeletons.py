@@ -11,6 +11,7 @@ Built in are the embedded dancers' (``DANCER``) and those of the usual estimator
 
 import colorsys
 import json
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,10 @@ from typing import Any
 
 import yaml
 
+from vidpred.limits import read_text
+
 _SIDES = {"left": "right", "right": "left"}
+_MOST_FILE, _MOST_JOINTS = 250_000, 1000  # bytes; a body with hands and face has some hundred joints
 _KEYS = ("joints", "limbs", "colors", "mirror")
 
 
@@ -98,11 +102,11 @@ def load_skeleton(name_or_path: str) -> Skeleton:
             f"unknown skeleton {name_or_path!r}; choose one of {list(SKELETONS)} or give a .yaml or .json file"
         )
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path, most=_MOST_FILE)
         return skeleton_from_dict(json.loads(text) if path.suffix.lower() == ".json" else yaml.safe_load(text))
     except OSError as error:
         raise ValueError(f"cannot read skeleton file {path}: {error.strerror}; check the path") from error
-    except (ValueError, yaml.YAMLError) as error:
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise ValueError(f"skeleton file {path}: {' '.join(str(error).split())}") from error
 
 
@@ -133,7 +137,9 @@ def skeleton_from_dict(described: Any) -> Skeleton:
         raise ValueError(f"expected the keys joints and limbs, and maybe colors and mirror; got {given}")
     joints = described["joints"]
     if not _is_list(joints) or not all(isinstance(name, str) for name in joints):
-        raise ValueError(f"joints must be a list of names (quote them in YAML), got {joints!r}")
+        raise ValueError(f"joints must be a list of names (quote them in YAML), got {reprlib.repr(joints)}")
+    if len(joints) > _MOST_JOINTS:
+        raise ValueError(f"joints must be at most {_MOST_JOINTS}, got {len(joints)}")
     limbs = _read_pairs("limbs", described["limbs"], joints)
     colors, mirror = described.get("colors"), described.get("mirror")
     return Skeleton(
@@ -173,7 +179,7 @@ def _is_list(value: Any, length: int | None = None) -> bool:
 
 def _read_pairs(key: str, pairs: Any, joints: Sequence[str]) -> tuple[tuple[int, int], ...]:
     if not _is_list(pairs) or not all(_is_list(pair, 2) for pair in pairs):
-        raise ValueError(f"{key} must be a list of pairs of joints, got {pairs!r}")
+        raise ValueError(f"{key} must be a list of pairs of joints, got {reprlib.repr(pairs)}")
     return tuple((_read_joint(key, first, joints), _read_joint(key, second, joints)) for first, second in pairs)
 
 
@@ -182,12 +188,16 @@ def _read_joint(key: str, joint: Any, joints: Sequence[str]) -> int:
         return joints.index(joint)
     if isinstance(joint, int) and not isinstance(joint, bool) and 0 <= joint < len(joints):
         return joint
-    raise ValueError(f"{key} has an unknown joint {joint!r}; joints are {list(joints)}, or 0 to {len(joints) - 1}")
+    raise ValueError(
+        f"{key} has an unknown joint {reprlib.repr(joint)}; joints are {list(joints)}, or 0 to {len(joints) - 1}"
+    )
 
 
 def _read_colors(colors: Any) -> tuple[tuple[int, int, int], ...]:
     if not _is_list(colors) or not all(_is_list(color, 3) and all(type(c) is int for c in color) for color in colors):
-        raise ValueError(f"colors must be a list of [red, green, blue], whole numbers from 0 to 255, got {colors!r}")
+        raise ValueError(
+            f"colors must be a list of [red, green, blue], whole numbers from 0 to 255, got {reprlib.repr(colors)}"
+        )
     return tuple((red, green, blue) for red, green, blue in colors)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray as Array
+from PIL import Image
 
 from vidpred.data.pictures import PictureError, decode, list_pictures
 
@@ -59,6 +60,9 @@ class VideoFile:
         try:
             with av.open(str(self.path)) as container:
                 stream = container.streams.video[0]
+                if stream.width * stream.height > (Image.MAX_IMAGE_PIXELS or 0):
+                    raise FilmError(f"{self.path} claims frames of {stream.width}x{stream.height} pixels; "
+                                    f"scale it down first")  # fmt: skip
                 packets = [packet.pts for packet in container.demux(stream) if packet.size]
                 unit = float(stream.time_base or 1)
         except (av.FFmpegError, IndexError, OSError) as error:

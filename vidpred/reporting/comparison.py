@@ -43,9 +43,10 @@ class Field(NamedTuple):
 
 
 def make_fields(runs: Sequence[Run]) -> list[Field]:
-    """Part runs by what their scores hold for; the largest field comes first."""
+    """Part runs by what their scores hold for; the largest field comes first. What is unreadable is in none."""
     parts: dict[tuple[Any, ...], list[Run]] = {}
-    for run in sorted(runs, key=lambda run: "model" not in run.psnr):  # those without scores join others
+    known = [run for run in runs if run.unreadable is None]
+    for run in sorted(known, key=lambda run: "model" not in run.psnr):  # those without scores join others
         origin = (run.about.get("data"), _protocol(run))
         key = (*origin, _clips(run))
         if "model" not in run.psnr:

@@ -59,14 +59,45 @@ def make_films(field: Field, look: Look, *, most: int) -> list[Film]:
     kept: dict[str, dict[str, Array]] = {}
     for run in runs:
         try:
-            kept[run.name] = run.folder.read_arrays("films.npz")
+            kept[run.name] = _read_films(run)
         except RunFolderError as error:
             run.problems.append(str(error))
     runs = [run for run in runs if run.name in kept]
     clips = list(dict.fromkeys(int(clip) for run in runs for clip in kept[run.name]["clips"]))
-    holders = {clip: [run for run in runs if clip in kept[run.name]["clips"]] for clip in clips}
+    holders = {clip: _alike([run for run in runs if clip in kept[run.name]["clips"]], clip, kept) for clip in clips}
     clips.sort(key=lambda clip: -len(holders[clip]))
     return [_make_film(clip, holders[clip], kept, look) for clip in clips]
+
+
+def _alike(runs: Sequence[Run], clip: int, kept: dict[str, dict[str, Array]]) -> list[Run]:
+    """Those that have kept as many frames of the same size as the first."""
+    shapes = {run.name: kept[run.name][f"truth_{clip}"].shape for run in runs}
+    return [run for run in runs if shapes[run.name] == shapes[runs[0].name]]
+
+
+def _read_films(run: Run) -> dict[str, Array]:
+    """``films.npz``, whose clips have truth, pose and prediction of one shape.
+
+    Raises:
+        RunFolderError: if it cannot be read, or is something else.
+    """
+    arrays = run.folder.read_arrays("films.npz")
+    clips = arrays.get("clips", np.empty(0))
+    numbers = [f"every_{clip}" for clip in clips.ravel().tolist()] + ["best", "worst"]
+    sound = clips.ndim == 1 and clips.dtype.kind in "iu" and all(_is_number(arrays.get(name)) for name in numbers)
+    for clip in clips.tolist() if sound else []:
+        films = [arrays.get(f"{kind}_{clip}") for kind in ("truth", "pose", "prediction")]
+        shapes = {None if film is None or film.dtype != np.uint8 else film.shape for film in films}
+        shape = shapes.pop()
+        sound = sound and not shapes and shape is not None and len(shape) == 4 and shape[3] == 3 and 0 not in shape
+        sound = sound and int(arrays[f"every_{clip}"]) >= 1
+    if not sound:
+        raise RunFolderError(f"{run.folder.path / 'films.npz'} cannot be read: it does not hold the films of a run")
+    return arrays
+
+
+def _is_number(array: Array | None) -> bool:
+    return array is not None and array.ndim == 0 and array.dtype.kind in "iu"
 
 
 def _make_film(clip: int, runs: Sequence[Run], kept: dict[str, dict[str, Array]], look: Look) -> Film:

@@ -10,10 +10,12 @@ import numpy as np
 import yaml
 from numpy import ndarray as Array
 
+from vidpred.limits import check_inside, read_text
 from vidpred.reporting.runs import Run
 from vidpred.runfolder import RunFolder, RunFolderError
 
 _ASIDE = ("run_dir", "resume", "logger", "callbacks", "hydra")  # differ from run to run and say nothing
+_MOST_CONFIG = 250_000  # bytes
 _NUMBER = (int, float)
 _ABOUT = {"choices": dict, "versions": dict, "data": str, "protocol": str, "git": str, "command": str, "seed": int}
 _SUMMARY = {"protocol": str, "way_to_oracle": {"db": _NUMBER}, "ssim_best": _NUMBER, "skipped_steps": int}
@@ -23,8 +25,10 @@ _DOCTOR = {"sentence": str, "worth_db": _NUMBER, "rate": _NUMBER}
 def find_runs(patterns: Sequence[str]) -> list[Run]:
     """The runs of run folders, at or below other folders, or below what patterns match; in the order of their names.
 
+    One whose ``run.json`` cannot be read is ``unreadable``, and does not keep the others from being read.
+
     Raises:
-        RunFolderError: if there is none, with the pattern that has none.
+        RunFolderError: if there is none, with the pattern that has none; or if none of them can be read.
     """
     folders: dict[Path, None] = {}
     for pattern in patterns:
@@ -34,7 +38,17 @@ def find_runs(patterns: Sequence[str]) -> list[Run]:
             raise RunFolderError(f"runs={pattern}: there is no run {'in this folder' if places else 'of this name'}")
         folders |= dict.fromkeys(folder.resolve() for folder in found)
     names = _short_names(list(folders))
-    return [read_run(folder, name=name) for folder, name in zip(folders, names, strict=True)]
+    runs = [_try_run(folder, name) for folder, name in zip(folders, names, strict=True)]
+    if all(run.unreadable for run in runs):
+        raise RunFolderError(str(runs[0].unreadable))
+    return runs
+
+
+def _try_run(folder: Path, name: str) -> Run:
+    try:
+        return read_run(folder, name=name)
+    except RunFolderError as error:
+        return Run(name, RunFolder(folder), {}, {}, [], {}, {}, {}, [], {}, {}, unreadable=str(error))
 
 
 def latest() -> Path:
@@ -79,7 +93,7 @@ def read_run(path: Path, *, name: str) -> Run:
         validations=read("validations.npz", lambda _: _read_validations(folder), {}),
         courses=_read_courses(read("schedules.json", folder.read_json, {})),
         doctor=_sound(read("doctor.json", folder.read_json, {}), _DOCTOR, problems, folder.path / "doctor.json"),
-        evaluation=read("evaluation/metrics.json", folder.read_json, {}),
+        evaluation=read("evaluation/metrics.json", lambda _: _read_evaluation(folder), {}),
         failure=str(failed["error"]) if "error" in (failed := read("failed.json", folder.read_json, {})) else None,
         problems=problems,
     )
@@ -115,6 +129,17 @@ def _read_validations(folder: RunFolder) -> dict[str, Array]:
     if 0 in shape or any(arrays[name].shape != shape for name in ("psnr", "ssim") if name in arrays):
         raise RunFolderError(f"{folder.path / 'validations.npz'} cannot be read: it does not hold validations")
     return arrays
+
+
+def _read_evaluation(folder: RunFolder) -> dict[str, Any]:
+    """``evaluation/metrics.json``, whose diagnoses have questions and sentences."""
+    held = folder.read_json("evaluation/metrics.json")
+    diagnoses, left_out = held.get("diagnoses", []), held.get("left_out", [])
+    told = isinstance(diagnoses, list) and all(_is(one, {"question": str, "sentence": str}) for one in diagnoses)
+    told = told and all(one.keys() >= {"question", "sentence"} for one in diagnoses)
+    if not told or not isinstance(left_out, list) or not all(isinstance(one, str) for one in left_out):
+        raise RunFolderError(f"{folder.path / 'evaluation/metrics.json'} cannot be read: it is no evaluation")
+    return held
 
 
 def _read_courses(held: dict[str, Any]) -> list[dict[str, Any]]:
@@ -158,9 +183,14 @@ def _job_number(name: str) -> str:
 
 def _read_config(folder: RunFolder) -> dict[str, Any]:
     try:
-        config = yaml.safe_load((folder.path / "config.yaml").read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
-        raise RunFolderError(f"{folder.path / 'config.yaml'} cannot be read") from None
+        file = folder.path / "config.yaml"
+        check_inside(file, folder.path)
+        text = read_text(file, most=_MOST_CONFIG)
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
+            raise ValueError("it has aliases, which no run writes")  # a few lines of them make billions of values
+        config = yaml.safe_load(text)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise RunFolderError(f"{file} cannot be read: {' '.join(str(error).split())[:200]}") from None
     if config is not None and not isinstance(config, dict):
         raise RunFolderError(f"{folder.path / 'config.yaml'} cannot be read: it is no configuration")
     return _flatten({key: value for key, value in (config or {}).items() if key not in _ASIDE})

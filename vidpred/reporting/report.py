@@ -19,6 +19,7 @@ from vidpred.reporting.words import (
     notes_table,
     origin_table,
     settings_table,
+    tell_left_out,
     tell_mixture,
     tell_schedules,
 )
@@ -51,7 +52,8 @@ def write_report(runs: Sequence[Run], out: Path, *, closely: int = 6) -> Report:
     fields = make_fields(runs)
     parts = [_make_part(field, folder, prefix=f"{field.name}_" if len(fields) > 1 else "", closely=closely)
              for field in fields]  # fmt: skip
-    page = render_page(parts, title=_title(runs), mixture=tell_mixture(fields), made=datetime.now())
+    mixture = [*tell_mixture(fields), *tell_left_out(runs)]
+    page = render_page(parts, title=_title(runs), mixture=mixture, made=datetime.now())
     RunFolder(out.parent).write(out.name, page)
     return Report(out, folder.path)
 
@@ -63,7 +65,8 @@ def summary_tables(runs: Sequence[Run]) -> Iterator[Table]:
 
 
 def _title(runs: Sequence[Run]) -> str:
-    return f"Run {runs[0].name}" if len(runs) == 1 else f"{len(runs)} runs"
+    names = [run.name for run in runs if run.unreadable is None]
+    return f"Run {names[0]}" if len(names) == 1 else f"{len(names)} runs"
 
 
 def _make_part(field: Field, folder: RunFolder, *, prefix: str, closely: int) -> Part:

@@ -27,6 +27,7 @@ class Run:
     evaluation: dict[str, Any]
     failure: str | None = None  # why it ended before its time
     problems: list[str] = field(default_factory=list)  # files that could not be read
+    unreadable: str | None = None  # why nothing is known of it: a report leaves it out, and says so
 
     @property
     def options(self) -> dict[str, Any]:

@@ -182,6 +182,11 @@ def tell_mixture(fields: Sequence[Field]) -> list[str]:
     return sentences
 
 
+def tell_left_out(runs: Sequence[Run]) -> list[str]:
+    """Which runs could not be read, and why."""
+    return [f"{run.name} is left out: {run.unreadable}" for run in runs if run.unreadable is not None]
+
+
 def _names(names: Sequence[str]) -> str:
     shown = ", ".join(names[:4])
     return f"{shown} and {len(names) - 4} more" if len(names) > 4 else shown

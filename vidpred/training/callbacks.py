@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import RichProgressBar
 from numpy import ndarray as Array
 from torch import Tensor
 
-from vidpred.runfolder import Row, RunFolder
+from vidpred.runfolder import Row, RunFolder, RunFolderError
 from vidpred.training import tracking
 from vidpred.training.gallery import Gallery
 from vidpred.training.module import ClipScores, Now, Rollouts, VideoPrediction
@@ -54,6 +54,7 @@ class Recorder(Callback):
         )  # metrics that are measured in validation; Lightning keeps their last values
         self._validated = False  # in this epoch
         self._gallery = Gallery(clips, known=1)
+        self._marked = False  # whether run.json stood in the folder when training began
         self._started = 0.0
         self._seconds = 0.0
 
@@ -68,6 +69,7 @@ class Recorder(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: VideoPrediction) -> None:  # type: ignore[override]
         """Keep the rows of the epochs that a resumed run does not repeat; open the logs."""
         self._started = time.perf_counter()
+        self._marked = (self.folder.path / "run.json").is_file()
         self._rows = [row for row in self.folder.read_rows() if row["epoch"] < trainer.current_epoch]
         self._validations = _until(self.folder, trainer.global_step)
         tracking.open_logs(trainer, pl_module.config)
@@ -93,10 +95,13 @@ class Recorder(Callback):
         position = {"epoch": trainer.current_epoch, "step": trainer.global_step, "seconds": self._elapsed()}
         self._rows.append({**position, **metrics})
         if trainer.is_global_zero:
+            self._check_folder()
             self.folder.write_rows(self._rows)
 
     def on_validation_start(self, trainer: Trainer, pl_module: VideoPrediction) -> None:  # type: ignore[override]
         """Keep the metrics of before."""
+        if trainer.is_global_zero:
+            self._check_folder()
         self._before = dict(trainer.callback_metrics)
 
     def on_validation_batch_end(  # type: ignore[override]
@@ -135,6 +140,16 @@ class Recorder(Callback):
             self.folder.write_arrays(
                 "psnr.npz", clips=clips, model=scores, context_frames=np.array(pl_module.context_frames)
             )
+
+    def _check_folder(self) -> None:
+        """Refuse to make half a folder again where somebody has removed that of the run.
+
+        Raises:
+            RunFolderError: then.
+        """
+        if self._marked and not (self.folder.path / "run.json").is_file():
+            raise RunFolderError(f"{self.folder.path} was removed, or its run.json, while the run trained: nothing of "
+                                 f"it can be kept; start it again")  # fmt: skip
 
     def _keep_scores(self, trainer: Trainer, scores: dict[int, ClipScores]) -> None:
         """Add this validation to ``validations.npz``; one at the same step, which a resumed run repeats, gives way."""
@@ -225,8 +240,8 @@ class Throughput(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: VideoPrediction) -> None:  # type: ignore[override]
         """Log both for the epoch."""
         total = max(self._waiting + self._working, 1e-9)
-        pl_module.log("speed/frames_per_second", self._frames * trainer.world_size / total)
-        pl_module.log("speed/loader_share", self._waiting / total)
+        pl_module.log("speed/frames_per_second", self._frames * trainer.world_size / total, sync_dist=True)
+        pl_module.log("speed/loader_share", self._waiting / total, sync_dist=True)
 
 
 def _until(folder: RunFolder, step: int) -> dict[str, Array]:

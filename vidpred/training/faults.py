@@ -19,6 +19,10 @@ class MemoryShortError(RuntimeError):
     """A step needs more memory than there is."""
 
 
+class DiskError(OSError):
+    """The disk is full, or refuses a file of the run for another reason."""
+
+
 @contextmanager
 def told_in_words(folder: RunFolder) -> Iterator[None]:
     """Say in one line what torch says in many.
@@ -29,9 +33,17 @@ def told_in_words(folder: RunFolder) -> Iterator[None]:
     Raises:
         LostProcessError: where the exchange with another process broke off.
         MemoryShortError: where device or machine have no memory left.
+        DiskError: where a file cannot be written that others write, as loggers do.
     """
     try:
         yield
+    except OSError as error:
+        if error.errno is None:  # told in words already
+            raise
+        raise DiskError(
+            f"a file of the run in {folder.path} cannot be written ({error}); the last checkpoint is kept. Make room, "
+            f"then go on with resume='{folder.path}'"
+        ) from error
     except RuntimeError as error:
         reason = str(error)
         if any(sign in reason for sign in _LOST):

@@ -200,9 +200,9 @@ class VideoPrediction(LightningModule):
         self.clip_scores = self._gather_scores()
         means = {name: torch.stack([getattr(clip, name).mean() for clip in self.clip_scores.values()]).mean()
                  for name in ClipScores._fields}  # fmt: skip
-        self.log("psnr/val", means["psnr"].to(self.device), prog_bar=True, sync_dist=False)
+        self.log("psnr/val", means["psnr"].to(self.device), prog_bar=True, sync_dist=True)
         if means["ssim"].isfinite():
-            self.log("ssim/val", means["ssim"].to(self.device), sync_dist=False)
+            self.log("ssim/val", means["ssim"].to(self.device), sync_dist=True)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimizer, and its schedule by step or epoch.
@@ -247,17 +247,20 @@ class VideoPrediction(LightningModule):
         self.guard.check(self.trainer.global_step, clips=batch.sequence)
         if self.trainer.is_last_batch or self.trainer.global_step == self.trainer.max_steps:
             means = {f"train/{name}": value for name, value in self._means.take().items()}
-            self.log_dict(means, on_step=False, on_epoch=True, batch_size=1)
+            self.log_dict(means, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Make the checkpoint self-sufficient: what is needed to build the model again."""
+        means = self._means.state_dict()
+        if means["sums"] is not None:  # of all processes, each of which goes on with it
+            means["sums"] = self.trainer.strategy.reduce(means["sums"].clone(), reduce_op="mean")
         checkpoint["vidpred"] = {
             "format": 1,
             "version": __version__,
             "shape": list(self.model.shape),
             "config": self.config,
             "skeleton": None if (skeleton := self.data.source.content.skeleton) is None else skeleton_to_dict(skeleton),
-            "epoch_means": self._means.state_dict(),
+            "epoch_means": means,
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -7,6 +7,8 @@ is opened before anything is computed, so that a place which cannot be written t
 import os
 import shutil
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -48,8 +50,13 @@ class FilmWriter:
             raise WriterError(f"out={path} cannot be written: {error.strerror or error}") from None
 
     def add(self, shown: UInt8[Array, "s H W 3"], predicted: Float[Array, "N s C h w"]) -> None:
-        """Take in the next frames: as they are shown, and as they were predicted, in [0, 1]."""
-        raise NotImplementedError
+        """Take in the next frames: as they are shown, and as they were predicted, in [0, 1].
+
+        Raises:
+            WriterError: if they cannot be written.
+        """
+        with self._telling():
+            self._add(shown, predicted)
 
     def __enter__(self) -> "FilmWriter":
         return self
@@ -62,11 +69,15 @@ class FilmWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self._close()
-            if kind is None:
-                if self.path.is_dir():
-                    self.path.rmdir()  # empty, see above
-                os.replace(self.temporary, self.path)
+            with self._telling():
+                self._close()
+                if kind is None:
+                    if self.path.is_dir():
+                        self.path.rmdir()  # empty, see above
+                    os.replace(self.temporary, self.path)
+        except WriterError:
+            if kind is None:  # else it is the reason that is told
+                raise
         finally:
             if self.temporary.is_dir():
                 shutil.rmtree(self.temporary)
@@ -75,8 +86,19 @@ class FilmWriter:
     def _open(self) -> None:
         self.temporary.touch()
 
+    def _add(self, shown: UInt8[Array, "s H W 3"], predicted: Float[Array, "N s C h w"]) -> None:
+        raise NotImplementedError
+
     def _close(self) -> None:
         """Finish the temporary file."""
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Say which film could not be written."""
+        try:
+            yield
+        except OSError as error:
+            raise WriterError(f"out={self.path} cannot be written: {error.strerror or error}") from error
 
 
 class Mp4Writer(FilmWriter):
@@ -102,7 +124,7 @@ class Mp4Writer(FilmWriter):
         super()._open()
         self._container = av.open(str(self.temporary), "w", format="mp4", options={"movflags": "+faststart"})
 
-    def add(self, shown: UInt8[Array, "s H W 3"], predicted: Float[Array, "N s C h w"]) -> None:
+    def _add(self, shown: UInt8[Array, "s H W 3"], predicted: Float[Array, "N s C h w"]) -> None:
         """Encode the next frames; odd sizes lose nothing, they get a row or column more."""
         even = np.pad(shown, ((0, 0), (0, shown.shape[1] % 2), (0, shown.shape[2] % 2), (0, 0)), mode="edge")
         if self._stream is None:
@@ -140,7 +162,7 @@ class GifWriter(FilmWriter):
         self._frames: list[UInt8[Array, "s H W 3"]] = []
         super().__init__(path)
 
-    def add(self, shown: UInt8[Array, "s H W 3"], predicted: Float[Array, "N s C h w"]) -> None:
+    def _add(self, shown: UInt8[Array, "s H W 3"], predicted: Float[Array, "N s C h w"]) -> None:
         """Keep the next frames."""
         self._frames.append(shown)
 
@@ -156,7 +178,7 @@ class PngWriter(FilmWriter):
         self.temporary.mkdir()
         self._count = 0
 
-    def add(self, shown: UInt8[Array, "s H W 3"], predicted: Float[Array, "N s C h w"]) -> None:
+    def _add(self, shown: UInt8[Array, "s H W 3"], predicted: Float[Array, "N s C h w"]) -> None:
         """Write the next pictures."""
         for frame in shown:
             Image.fromarray(frame).save(self.temporary / f"{self._count:06d}.png")
@@ -181,7 +203,7 @@ class NpzWriter(FilmWriter):
         header = {"descr": "<f4", "fortran_order": False, "shape": self._shape}
         np.lib.format.write_array_header_1_0(self._array, header)
 
-    def add(self, shown: UInt8[Array, "s H W 3"], predicted: Float[Array, "N s C h w"]) -> None:
+    def _add(self, shown: UInt8[Array, "s H W 3"], predicted: Float[Array, "N s C h w"]) -> None:
         """Write the next frames of all samples."""
         self._array.write(np.ascontiguousarray(predicted.swapaxes(0, 1), dtype="<f4").tobytes())
 
