@@ -16,6 +16,7 @@ from vidpred import __version__
 from vidpred.data.datamodule import ClipDataModule, batches_done
 from vidpred.metrics import SSIM_SIZE, psnr, ssim
 from vidpred.networks import Model, rollout, unroll
+from vidpred.networks.compilation import compile_networks
 from vidpred.networks.unroll import Gradient, check_gradient
 from vidpred.objectives import Controller, Objective
 from vidpred.objectives.terms import mean_squared_error
@@ -136,10 +137,7 @@ class VideoPrediction(LightningModule):
         self._means = EpochMeans()
         self._announced = False
         if compiled:
-            torch._dynamo.config.suppress_errors = True  # falls back to eager, with a warning
-            backend = compiled if isinstance(compiled, str) else "inductor"
-            for method in ("encode_poses", "encode_frames", "posterior", "prior", "decode"):
-                setattr(model, method, torch.compile(getattr(model, method), backend=backend))
+            compile_networks(model, backend=compiled if isinstance(compiled, str) else "inductor")
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Predict every frame after the context, weigh the terms, log."""
