@@ -173,8 +173,8 @@ def test_processes_are_counted_however_devices_are_given(monkeypatch, devices, a
 
 
 def test_compiled_steps_train(compose):
-    run = assembly.build_run(compose("trainer.compile=aot_eager", "model=lab", "model.frame_width=8", "model.pose_width=4",
-                                     "model.z_channels=4", "model.fused_width=8", "trainer.max_epochs=1"))  # fmt: skip
+    small = ("model=lab", "model.frame_width=8", "model.pose_width=4", "model.z_channels=4", "model.fused_width=8")
+    run = assembly.build_run(compose("trainer.compile=aot_eager", *small, "trainer.max_epochs=1"))
     run.trainer.fit(run.module, datamodule=run.data)
     assert run.trainer.global_step == 2
 

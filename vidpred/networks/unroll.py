@@ -29,7 +29,7 @@ from vidpred.types import Gaussian, Prediction
 
 Gradient = Literal["full", "detached"] | int
 OBSERVED = 32  # steps whose posteriors are computed together, where nothing else is said
-CPU_ROWS = 8  # rows of a step computed together on the CPU: more leave its caches
+CPU_ROWS = 4  # rows of a step computed together on the CPU: more cost more in fresh memory than they save
 
 _Run = Callable[..., Any]  # calls a function with arguments
 
@@ -63,7 +63,7 @@ def unroll(
             cut before every k-th step (truncated backpropagation through time, Williams & Peng 1990, doi
             10.1162/neco.1990.2.4.490). 1 is "detached".
         chunk: steps computed together where the whole batch is forced, None is what suits the device: all on a GPU,
-            8 // B on the CPU; and posteriors elsewhere, None is 32.
+            4 // B on the CPU; and posteriors elsewhere, None is 32.
         recompute: keep the inputs of every step alone, and compute it once more in the backward pass (activation
             checkpointing, Chen et al. 2016, arXiv 1604.06174): the same gradients in less memory and more time.
 

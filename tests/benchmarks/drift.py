@@ -1,0 +1,60 @@
+"""Whether long rollouts of a trained model drift: 630 frames of embedded data, ten times longer than it was trained on.
+
+    python tests/benchmarks/drift.py RUN [clips, 4]
+
+PSNR of the first and of the last tenth of the rollout, frames 1 to 5 left out, z at the prior's mean, on validation
+dancers drawn with the run's own strength of light, wind and ball; with those, beside the oracle's fall.
+"""
+
+import sys
+
+import numpy as np
+import torch
+
+import vidpred
+from vidpred.assembly import build_data, compose, to_plain
+from vidpred.metrics import psnr
+
+FRAMES, LEFT_OUT = 630, 5
+
+
+def tenths(curve: np.ndarray) -> tuple[float, float]:
+    """Means over the first and the last tenth."""
+    size = len(curve) // 10
+    return float(curve[LEFT_OUT:size].mean()), float(curve[-size:].mean())
+
+
+def main(run: str, clips: int = 4) -> None:
+    """Print the table."""
+    predictor = vidpred.load(run)
+    kept = predictor.config["data"]
+    options = [f"data.{name}={kept[name]}" for name in ("height", "width", "stochastic")]
+    cfg = compose("run_dir=unused", "length_schedule=constant", f"data.val_frames={FRAMES}", f"data.val_clips={clips}",
+                  "data.futures=8", "data.train_clips=1", "data.test_clips=1", *options)  # fmt: skip
+    data = build_data(to_plain(cfg)["data"])
+    data.prepare_data()
+    oracles = data.source.oracles("val", [(number, FRAMES) for number in range(clips)]) if kept["stochastic"] else None
+    curves: dict[str, list[torch.Tensor]] = {"model": [], "copy the context": [], "oracle": []}
+    for number, window in enumerate(data.eval_sampler("val").windows):
+        clip = data.clips("val").__getitems__([window])
+        film, poses = clip.frames[0].float() / 255, clip.poses[0].float() / 255
+        predicted = {
+            "model": predictor.rollout(film[0], poses, z="mean"),
+            "copy the context": film[:1].expand_as(film[1:]),
+        }
+        if oracles is not None:
+            predicted["oracle"] = torch.from_numpy(oracles[number][1:])
+        for name, frames in predicted.items():
+            curves[name].append(psnr(frames[None], film[None, 1:], data_range=1.0)[0])
+    print(f"{clips} clips of {FRAMES} frames   mean dB   first tenth   last tenth   change")
+    for name, found in curves.items():
+        if found:
+            curve = torch.stack(found).mean(dim=0).numpy()
+            first, last = tenths(curve)
+            print(f"{name:24} {curve.mean():9.2f} {first:13.2f} {last:12.2f} {last - first:+8.2f}")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    main(sys.argv[1], *map(int, sys.argv[2:]))
