@@ -18,6 +18,7 @@ import platform
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -52,21 +53,27 @@ def place(folder: Path, name: str, seed: int) -> RunFolder:
     return RunFolder(folder / re.sub("[^a-z0-9]+", "-", name.lower()).strip("-") / str(seed))
 
 
-def train(folder: Path, options: list[str]) -> None:
-    """Run what is not finished; a run that fails stays unfinished, and says why."""
-    for seed in SEEDS:
-        for name, changes in VARIANTS.items():
-            run = place(folder, name, seed)
-            if run["summary.json"].is_file() and run.read_json("summary.json")["status"] == "finished":
-                continue
-            print(f"{name}, seed {seed}", flush=True)
-            command = [sys.executable, "-m", "vidpred.run", f"hydra.run.dir={run.path}", "resume=auto", f"seed={seed}",
-                       "logger=none", "callbacks.progress=null", *options, *changes]  # fmt: skip
-            done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-            if done.returncode in (75, 130):
-                sys.exit(done.returncode)  # told to stop; it goes on next time
-            if done.returncode:
-                print(done.stderr[-2000:], flush=True)
+def train(run: RunFolder, options: list[str]) -> None:
+    """Train a run, or the rest of it, on one thread; one that fails stays unfinished, and says why."""
+    command = [sys.executable, "-m", "vidpred.run", f"hydra.run.dir={run.path}", "resume=auto", "logger=none",
+               "callbacks.progress=null", *options]  # fmt: skip
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                          env=os.environ | {"OMP_NUM_THREADS": "1"})  # fmt: skip
+    last = done.stderr.strip().rpartition("\n")[2]
+    outcome = f"ended with {done.returncode}: {last}" if done.returncode else "trained"
+    print(f"{run.path.parent.name} {run.path.name}: {outcome}", flush=True)
+
+
+def train_all(folder: Path, options: list[str], workers: int) -> None:
+    """Train what is not finished, several runs at a time."""
+    with ThreadPoolExecutor(workers) as pool:
+        for seed in SEEDS:
+            for name, changes in VARIANTS.items():
+                run = place(folder, name, seed)
+                if run["summary.json"].is_file() and run.read_json("summary.json")["status"] == "finished":
+                    continue
+                baselines = f"baselines={name == 'default'}"
+                pool.submit(train, run, [f"seed={seed}", baselines, *options, *changes])
 
 
 def collect(folder: Path) -> dict[str, list[dict[str, Any]]]:
@@ -80,7 +87,7 @@ def collect(folder: Path) -> dict[str, list[dict[str, Any]]]:
             summary = run.read_json("summary.json")
             with run["metrics.csv"].open(newline="") as stream:
                 rows = [row for row in csv.DictReader(stream) if row["psnr/val"]]
-            last = np.load(run["validations.npz"])["psnr"][-1]
+            last, curves = run.read_arrays("validations.npz")["psnr"][-1], run.read_arrays("psnr.npz")
             found.setdefault(name, []).append({
                 "seed": seed,
                 "steps": [int(row["step"]) for row in rows],
@@ -89,7 +96,7 @@ def collect(folder: Path) -> dict[str, list[dict[str, Any]]]:
                 "clips": [round(float(value), 3) for value in last],
                 "sample": round(summary["psnr_sample"], 3),
                 "z": summary["doctor"]["sentence"],
-                "copying": round(float(np.load(run["psnr.npz"])["copy_context"].mean()), 3),
+                **({"copying": round(float(curves["copy_context"].mean()), 3)} if "copy_context" in curves else {}),
             })  # fmt: skip
     return found
 
@@ -129,7 +136,7 @@ def main() -> None:
         sys.exit(__doc__)
     folder, given = Path(sys.argv[1]).resolve(), sys.argv[2:]
     options = [*SHORT, *(given or DATA)]
-    train(folder, options)
+    train_all(folder, options, 1 if torch.cuda.is_available() else os.cpu_count() or 1)
     found = collect(folder)
     shown = [option for option in options if not option.startswith("data.root")]
     about = {"options": shown, "variants": {name: list(VARIANTS[name]) for name in found},
