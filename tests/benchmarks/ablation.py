@@ -30,15 +30,14 @@ from vidpred.statistics import paired_interval
 
 SEEDS = (0, 1, 2)
 SHORT = ("trainer.max_epochs=10", "trainer.check_val_every_n_epoch=1")
-DATA = ("data.height=32", "data.width=32", "data.train_clips=160")
+DATA = ("data.height=32", "data.width=32", "data.train_clips=160", "data.context_gap=1000")
 VARIANTS: dict[str, tuple[str, ...]] = {
     "default": (),
     "context right before the clip": ("data.context_gap=0",),
-    "context far before the clip": ("data.context_gap=1000",),
     "no anchor in the context": ("model.anchor=false",),
     "one scale": ("model.widths=[32,1,1]",),  # one channel is left of the coarser ones
     "always forced": ("teacher_forcing=always",),
-    "forcing that decays": ("teacher_forcing=linear",),
+    "forcing that decays": ("teacher_forcing=linear", "teacher_forcing.decay_start=0"),
     "no annealing": ("kl_anneal=none",),
     "cyclical annealing": ("kl_anneal=cyclical",),
     "prior N(0, I)": ("prior=standard", "prior_share=0.0", "validation.z=sample"),
