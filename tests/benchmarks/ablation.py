@@ -93,7 +93,6 @@ def collect(folder: Path) -> dict[str, list[dict[str, Any]]]:
                 "seconds": [round(float(row["seconds"]), 1) for row in rows],
                 "psnr": [round(float(row["psnr/val"]), 3) for row in rows],
                 "clips": [round(float(value), 3) for value in last],
-                "sample": round(summary["psnr_sample"], 3),
                 "z": summary["doctor"]["sentence"],
                 **({"copying": round(float(curves["copy_context"].mean()), 3)} if "copy_context" in curves else {}),
             })  # fmt: skip

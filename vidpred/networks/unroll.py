@@ -63,7 +63,7 @@ def unroll(
             cut before every k-th step (truncated backpropagation through time, Williams & Peng 1990, doi
             10.1162/neco.1990.2.4.490). 1 is "detached".
         chunk: steps computed together where the whole batch is forced, None is what suits the device: all on a GPU,
-            4 // B on the CPU; and posteriors elsewhere, None is 32.
+            4 // B on the CPU; and posteriors elsewhere, of which None is at most 32, or twice as many on the CPU.
         recompute: keep the inputs of every step alone, and compute it once more in the backward pass (activation
             checkpointing, Chen et al. 2016, arXiv 1604.06174): the same gradients in less memory and more time.
 
@@ -79,7 +79,8 @@ def unroll(
     features = _recompute_poses(model, poses) if recompute else model.encode_poses(poses)
     clips, run = _Clips(frames, features, context, noise, from_prior), _recomputed if recompute else _plain
     if not (model.parallel and bool((forced[:, 1:] == 1).all())):
-        return _in_turn(model, clips, forced, gradient, chunk or OBSERVED, run)
+        size = chunk or min(OBSERVED, 2 * choose_chunk(len(noise), OBSERVED, frames.device))
+        return _in_turn(model, clips, forced, gradient, size, run)
     return _together(model, clips, chunk or choose_chunk(len(noise), noise.shape[1], frames.device), run)
 
 
