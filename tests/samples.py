@@ -1,7 +1,9 @@
 """Small networks and data that several tests use."""
 
 import json
+import resource
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,17 @@ TINY = {
 }
 IMAGES = PoseInput(images="only")
 PRIORS = {"standard": StandardPrior, "learned": LearnedPrior}
+
+
+@contextmanager
+def files_at_most(size: int):
+    """Files cannot grow beyond so many bytes: to a writer it is a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def lively(model: Model) -> Model:

@@ -2,11 +2,11 @@
 
 import math
 import os
-import resource
 
 import numpy as np
 import pytest
 import torch
+from samples import files_at_most
 
 from vidpred.interop.submission import SubmissionError, SubmissionWriter, read_submission, score_submission
 
@@ -43,13 +43,8 @@ def test_the_score_is_the_mean_psnr_of_the_frames_that_count():
 
 
 def test_a_disk_that_is_full_is_said_with_the_file_and_nothing_is_left(tmp_path):
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
-    try:
-        with pytest.raises(SubmissionError, match=r"out=.*mine\.csv cannot be written: File too large"):
-            write(tmp_path / "mine.csv", torch.rand(60, 3, 32, 64))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with files_at_most(50_000), pytest.raises(SubmissionError, match=r"out=.*mine\.csv cannot be written: File too large"):
+        write(tmp_path / "mine.csv", torch.rand(60, 3, 32, 64))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from samples import SHAPE, TINY, lively
+from samples import PRIORS, SHAPE, TINY, lively
 
 from vidpred.data.dancers.film import Dancers
 from vidpred.networks import CVAE, LabCVAE, LearnedPrior, Model, StandardPrior
@@ -186,3 +186,17 @@ def test_bounded_logvar_is_the_identity_near_zero_and_never_leaves_its_bound():
     bounded = bound_logvar(raw, bound=8.0)
     torch.testing.assert_close(bounded[1:4], raw[1:4], rtol=1e-3, atol=1e-6)
     assert bounded.abs().max() <= 8.0
+
+
+@pytest.mark.parametrize("prior", PRIORS)
+@pytest.mark.parametrize("name", TINY)
+def test_frames_and_prior_stay_exact_under_autocast(name, prior):
+    """A frame in bfloat16 would have 8 bits, and be fed back."""
+    model = TINY[name](prior=PRIORS[prior])
+    frames, poses = torch.rand(1, 1, 3, 16, 24), torch.rand(1, 3, 3, 16, 24)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        seen = model.encode_frames(frames[:, 0])
+        pose = unbind_steps(model.encode_poses(poses))[1]
+        found = model.prior(seen, pose)
+        frame, _ = model.decode(seen, pose, found.mean, found, model.context(frames, poses[:, :1]), None)
+    assert found.mean.dtype == found.logvar.dtype == frame.dtype == torch.float32

@@ -1,26 +1,14 @@
 import os
-import resource
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
+from samples import files_at_most
 
 from vidpred.runfolder import RunFolder
 from vidpred.training.durable import DurableCheckpointIO
 
 SMALL, LARGE = {"state": torch.zeros(10)}, {"state": torch.zeros(100_000)}
-
-
-@contextmanager
-def files_at_most(size: int):
-    """Files cannot grow beyond so many bytes: to a writer it is a disk that is full."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def read(path: Path) -> int:

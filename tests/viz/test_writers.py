@@ -1,12 +1,10 @@
 """Films that are written while they are made."""
 
-import resource
-from contextlib import contextmanager
-
 import av
 import numpy as np
 import pytest
 from PIL import Image
+from samples import files_at_most
 
 from vidpred.viz.writers import NpzWriter, WriterError, check_place, open_writer
 
@@ -69,17 +67,6 @@ def test_a_film_that_does_not_come_to_its_end_leaves_nothing(tmp_path, name):
     film.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
     assert sorted(tmp_path.iterdir()) == before
     assert (tmp_path / "film.mp4").read_bytes() == b"an older film"
-
-
-@contextmanager
-def files_at_most(size: int):
-    """Files cannot grow beyond so many bytes: to a writer it is a disk that is full."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("name", ["film.mp4", "film.gif", "film.npz", "pictures"])

@@ -216,7 +216,9 @@ class LabCVAE(nn.Module):
     def prior(self, previous: Float[Tensor, "N F H W"], pose: Float[Tensor, "N L H W"]) -> Gaussian:
         """N(0, I), or the learned prior p(z_t | x̂_t-1, p_t)."""
         features = torch.cat([previous, pose], dim=1) if self.prior_net.sees_previous else None
-        gaussian: Gaussian = self.prior_net(features, previous.new_zeros(previous.shape[0], *self.latent_shape))
+        exact = torch.promote_types(previous.dtype, torch.float32)  # z, also where autocast made the features half
+        zeros = previous.new_zeros(previous.shape[0], *self.latent_shape, dtype=exact)
+        gaussian: Gaussian = self.prior_net(features, zeros)
         return gaussian
 
     def decode(
@@ -231,4 +233,5 @@ class LabCVAE(nn.Module):
         """Fuse previous frame, pose and z, and generate the frame."""
         fused = self.decoder_fusion(torch.cat([previous, pose, z], dim=1))
         frame: Tensor = self.generator(fused)
-        return _ACTIVATIONS[self.activation](frame.to(z.dtype)), None
+        exact = torch.promote_types(frame.dtype, torch.float32)
+        return _ACTIVATIONS[self.activation](frame.to(exact)), None
