@@ -43,7 +43,10 @@ def test_the_score_is_the_mean_psnr_of_the_frames_that_count():
 
 
 def test_a_disk_that_is_full_is_said_with_the_file_and_nothing_is_left(tmp_path):
-    with files_at_most(50_000), pytest.raises(SubmissionError, match=r"out=.*mine\.csv cannot be written: File too large"):
+    with (
+        files_at_most(50_000),
+        pytest.raises(SubmissionError, match=r"out=.*mine\.csv cannot be written: File too large"),
+    ):
         write(tmp_path / "mine.csv", torch.rand(60, 3, 32, 64))
     assert list(tmp_path.iterdir()) == []
 

@@ -8,20 +8,21 @@ from einops import rearrange
 from torch import Tensor
 
 
-def map_features(function: Callable[[Tensor], Tensor], features: Any) -> Any:
-    """Apply a function to every tensor.
+def map_features(function: Callable[..., Tensor], *features: Any) -> Any:
+    """Apply a function to every tensor; of several structures of one kind, to those that correspond.
 
     Raises:
         TypeError: if something else than tensors, tuples and None is found.
     """
-    if features is None:
+    first = features[0]
+    if first is None:
         return None
-    if isinstance(features, Tensor):
-        return function(features)
-    if isinstance(features, tuple):
-        parts = [map_features(function, part) for part in features]
-        return type(features)(*parts) if hasattr(features, "_fields") else tuple(parts)
-    raise TypeError(f"features are tensors, tuples of them or None, got {type(features).__name__}")
+    if isinstance(first, Tensor):
+        return function(*features)
+    if isinstance(first, tuple):
+        parts = [map_features(function, *part) for part in zip(*features, strict=True)]
+        return type(first)(*parts) if hasattr(first, "_fields") else tuple(parts)
+    raise TypeError(f"features are tensors, tuples of them or None, got {type(first).__name__}")
 
 
 def unbind_steps(features: Any) -> list[Any]:
@@ -46,20 +47,9 @@ def unfold_steps(features: Any, clips: int) -> Any:
     return map_features(lambda tensor: rearrange(tensor, "(b s) ... -> b s ...", b=clips), features)
 
 
-def join_steps(parts: list[Any]) -> Any:
-    """Stretches of time one after the other: several (B, S, …) to (B, T, …)."""
-    if isinstance(parts[0], Tensor):
-        return torch.cat(parts, dim=1)
-    joined = [join_steps(list(part)) for part in zip(*parts, strict=True)]
-    return type(parts[0])(*joined) if hasattr(parts[0], "_fields") else tuple(joined)
-
-
 def delay_steps(features: Any, before: Any) -> Any:
     """Features (B, S, …) one step later: ``before`` (B, …), then all but the last."""
-    if isinstance(features, Tensor):
-        return torch.cat([before[:, None], features[:, :-1]], dim=1)
-    parts = [delay_steps(part, first) for part, first in zip(features, before, strict=True)]
-    return type(features)(*parts) if hasattr(features, "_fields") else tuple(parts)
+    return map_features(lambda later, first: torch.cat([first[:, None], later[:, :-1]], dim=1), features, before)
 
 
 def repeat_rows(features: Any, times: int) -> Any:

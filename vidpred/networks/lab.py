@@ -207,7 +207,7 @@ class LabCVAE(nn.Module):
     def encode_frames(self, frames: Float[Tensor, "N C H W"]) -> Float[Tensor, "N F H W"]:
         """Features of true frames for the posterior, and of previous ones for decoder and prior."""
         features: Tensor = self.frame_encoder(frames)
-        return features
+        return features.to(frames.dtype)  # under autocast too: z and frames take their precision from here
 
     def posterior(self, target: Float[Tensor, "N F H W"], pose: Float[Tensor, "N L H W"]) -> Gaussian:
         """q(z_t | x_t, p_t)."""
@@ -216,9 +216,7 @@ class LabCVAE(nn.Module):
     def prior(self, previous: Float[Tensor, "N F H W"], pose: Float[Tensor, "N L H W"]) -> Gaussian:
         """N(0, I), or the learned prior p(z_t | x̂_t-1, p_t)."""
         features = torch.cat([previous, pose], dim=1) if self.prior_net.sees_previous else None
-        exact = torch.promote_types(previous.dtype, torch.float32)  # z, also where autocast made the features half
-        zeros = previous.new_zeros(previous.shape[0], *self.latent_shape, dtype=exact)
-        gaussian: Gaussian = self.prior_net(features, zeros)
+        gaussian: Gaussian = self.prior_net(features, previous.new_zeros(previous.shape[0], *self.latent_shape))
         return gaussian
 
     def decode(
@@ -233,5 +231,4 @@ class LabCVAE(nn.Module):
         """Fuse previous frame, pose and z, and generate the frame."""
         fused = self.decoder_fusion(torch.cat([previous, pose, z], dim=1))
         frame: Tensor = self.generator(fused)
-        exact = torch.promote_types(frame.dtype, torch.float32)
-        return _ACTIVATIONS[self.activation](frame.to(exact)), None
+        return _ACTIVATIONS[self.activation](frame.to(previous.dtype)), None

@@ -4,7 +4,7 @@ Where a step is teacher forced the previous frame is the true one, otherwise the
 not depend on each other: where the whole batch is forced, steps are computed together. So are the posteriors of all.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from operator import itemgetter
 from typing import Any, Literal, NamedTuple, get_args
@@ -17,7 +17,6 @@ from torch.utils.checkpoint import checkpoint
 from vidpred.networks.features import (
     delay_steps,
     fold_steps,
-    join_steps,
     map_features,
     repeat_rows,
     unbind_steps,
@@ -167,7 +166,8 @@ def _together(model: Model, clips: _Clips, size: int, run: _Run) -> Prediction:
         step = (fold_steps(noise, part), rows(clips.context), None, rows(clips.from_prior))
         predicted, prior, _ = run(_decode, model, previous, pose, posterior, *step)
         parts.append(Prediction(*(unfold_steps(value, len(frames)) for value in (predicted, posterior, prior))))
-    return _join(parts, torch.cat)
+    joined: Prediction = _join(parts, torch.cat)
+    return joined
 
 
 def _in_turn(model: Model, clips: _Clips, forced: Tensor, gradient: Gradient, size: int, run: _Run) -> Prediction:
@@ -187,7 +187,8 @@ def _in_turn(model: Model, clips: _Clips, forced: Tensor, gradient: Gradient, si
         given = (noise[:, step], clips.context, carry, clips.from_prior)
         previous, prior, carry = run(_predict, model, previous, pose, posterior, *given)
         parts.append(Prediction(previous, posterior, prior))
-    return _join(parts, torch.stack)
+    joined: Prediction = _join(parts, torch.stack)
+    return joined
 
 
 def _predict(
@@ -228,7 +229,8 @@ def _recompute_poses(model: Model, poses: Tensor) -> Features:
     if any(isinstance(layer, nn.BatchNorm2d | nn.SyncBatchNorm) for layer in model.modules()):
         return model.encode_poses(poses)
     size = max(1, OBSERVED // len(poses))
-    return join_steps([_recomputed(model.encode_poses, part) for part in torch.split(poses, size, dim=1)])
+    parts = [_recomputed(model.encode_poses, part) for part in torch.split(poses, size, dim=1)]
+    return _join(parts, torch.cat)
 
 
 def choose_chunk(clips: int, steps: int, device: torch.device) -> int:
@@ -263,13 +265,6 @@ def _choose(true: Tensor, predicted: Tensor, forced: Tensor) -> Tensor:
     return torch.lerp(predicted, true, share.to(true.dtype))
 
 
-def _join(parts: list[Prediction], join: Callable[..., Tensor]) -> Prediction:
+def _join(parts: Sequence[Any], join: Callable[..., Tensor]) -> Any:
     """Parts of a clip, put together along time."""
-    predicted, posteriors, priors = zip(*parts, strict=True)
-    means = [[gaussian.mean for gaussian in side] for side in (posteriors, priors)]
-    logvars = [[gaussian.logvar for gaussian in side] for side in (posteriors, priors)]
-    return Prediction(
-        join(predicted, dim=1),
-        Gaussian(join(means[0], dim=1), join(logvars[0], dim=1)),
-        Gaussian(join(means[1], dim=1), join(logvars[1], dim=1)),
-    )
+    return map_features(lambda *tensors: join(tensors, dim=1), *parts)
