@@ -19,7 +19,7 @@ from vidpred.types import FrameShape
 
 SHAPE = FrameShape(3, 3, 16, 24)
 TINY = {
-    "cvae": lambda **options: CVAE(SHAPE, widths=(8, 12, 16), slots=6, z_channels=2, **options),
+    "cvae": lambda **options: CVAE(SHAPE, widths=(8, 12, 16), name_channels=6, z_channels=2, **options),
     "cvae-no-anchor": lambda **options: CVAE(SHAPE, widths=(8, 12, 16), z_channels=2, anchor=False, **options),
     "lab": lambda **options: LabCVAE(SHAPE, frame_width=8, pose_width=4, z_channels=4, fused_width=8, **options),
 }

@@ -1,7 +1,7 @@
 """What earlier versions wrote can be read; what later ones will write is refused with what is needed.
 
-``fixtures/run_format_3`` is a debug run of version 0.1.0, without its optimizer's state, and what its model makes of a
-picture.
+``fixtures`` has a debug run of every version whose runs or models were others, without its optimizer's state, and what
+its model makes of a picture. Version 0.2 has other networks than 0.1, whose runs it can report, but not roll out.
 """
 
 import json
@@ -13,17 +13,23 @@ import pytest
 import torch
 
 from vidpred import assembly
+from vidpred.assembly.run import find_resume_point
 from vidpred.networks.checkpoint import CheckpointError
 from vidpred.reporting.reading import find_runs
 from vidpred.reporting.report import write_report
-from vidpred.runfolder import FORMAT, RunFolderError
+from vidpred.runfolder import FORMAT, RunFolder, RunFolderError
 
-FIXTURE = Path(__file__).parent / "fixtures" / "run_format_3"
+FIXTURES = Path(__file__).parent / "fixtures"
+
+
+@pytest.fixture
+def old(tmp_path) -> Path:
+    return Path(shutil.copytree(FIXTURES / "run_0.1.0", tmp_path / "old"))
 
 
 @pytest.fixture
 def run(tmp_path) -> Path:
-    return Path(shutil.copytree(FIXTURE, tmp_path / "run"))
+    return Path(shutil.copytree(FIXTURES / "run_0.2.0", tmp_path / "run"))
 
 
 def set_format(file: Path, number: int) -> None:
@@ -38,8 +44,17 @@ def test_a_run_of_an_earlier_version_predicts_what_it_did(run):
     np.testing.assert_allclose(predicted.numpy(), held["expected"].astype(np.float32), atol=2 / 255)
 
 
+def test_networks_that_are_no_longer_here_are_refused_with_the_version_that_has_them(old):
+    with pytest.raises(CheckpointError, match=r"written by vidpred 0\.1\.0, whose networks this one has replaced"):
+        assembly.load_predictor(old)
+    with pytest.raises(ValueError, match=r"no checkpoint can be read: .* 0\.1\.0, whose networks"):
+        find_resume_point(RunFolder(old), str(old))
+
+
 @pytest.mark.parametrize("number", [FORMAT, FORMAT - 1])
-def test_a_run_of_an_earlier_format_is_reported(run, number):
+@pytest.mark.parametrize("version", ["old", "run"])
+def test_a_run_of_an_earlier_format_is_reported(version, number, request):
+    run = request.getfixturevalue(version)
     for file in run.glob("*.json"):
         set_format(file, number)
     (found,) = find_runs([str(run)])

@@ -148,7 +148,7 @@ def test_people_who_hardly_move_do_not_tell_whether_poses_are_taken():
 
 def test_diagnoses_of_a_real_network_end_in_sentences(data):
     torch.manual_seed(0)
-    model = CVAE(data.shape, widths=(8, 8, 8), slots=4, z_channels=2)
+    model = CVAE(data.shape, widths=(8, 8, 8), name_channels=4, z_channels=2)
     clips, chart = examine(model, data)
     assert [clip.window for clip in clips] == data.eval_sampler("val").windows
     assert all(tuple(clip.psnr) == CONDITIONS for clip in clips)

@@ -56,7 +56,7 @@ def test_what_is_not_finite_is_the_worst_and_never_dropped(data, source):
 
 def test_a_sample_does_not_depend_on_what_is_computed_with_it(data, monkeypatch):
     torch.manual_seed(0)
-    model = CVAE(data.shape, widths=(8, 8, 8), slots=4, z_channels=2)
+    model = CVAE(data.shape, widths=(8, 8, 8), name_channels=4, z_channels=2)
     windows = data.eval_sampler("val").windows
     together = sample(model, data, windows, samples=6)
     monkeypatch.setitem(sampling.TOGETHER, "cpu", Together(4, 3))

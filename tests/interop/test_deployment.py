@@ -137,8 +137,8 @@ def test_a_stranger_is_told_the_order_of_inputs_and_their_shapes(tmp_path):
     export_torch(model, tmp_path / "graphs", context_frames=1)
     about = json.loads((tmp_path / "graphs" / "export.json").read_text())
     frames, poses, noise = given(model, 1, 2, 3)
-    context, features = model.context(frames, poses[:, :1]), model.encode_poses(poses)
-    pose = unbind_steps(features)[0]
+    anchor, features = model.context(frames, poses[:, :1]), model.encode_poses(poses)
+    context, pose = [anchor.scene, anchor.features, *anchor.memory], unbind_steps(features)[0]
     parts = {f"context_{number}": ["batch", *tensor.shape[1:]] for number, tensor in enumerate(context)}
     timed = {f"pose_{number}": ["batch", "frames", *tensor.shape[2:]] for number, tensor in enumerate(features)}
     steps = {f"pose_{number}": ["batch", *tensor.shape[1:]] for number, tensor in enumerate(pose)}

@@ -4,6 +4,7 @@ from samples import PRIORS, SHAPE, TINY, lively
 
 from vidpred.data.dancers.film import Dancers
 from vidpred.networks import CVAE, LabCVAE, LearnedPrior, Model, StandardPrior
+from vidpred.networks.correspondence import fetch
 from vidpred.networks.features import unbind_steps
 from vidpred.networks.latent import bound_logvar, reparameterize
 from vidpred.types import FrameShape, Gaussian
@@ -43,7 +44,7 @@ def test_models_keep_the_contract(model):
 
 @pytest.mark.parametrize("size", [(16, 16), (32, 64), (64, 64), (24, 40)])
 def test_cvae_takes_multiples_of_eight(size):
-    model = CVAE(FrameShape(3, 3, *size), widths=(8, 8, 8), slots=4, z_channels=2)
+    model = CVAE(FrameShape(3, 3, *size), widths=(8, 8, 8), name_channels=4, z_channels=2)
     assert model.encode_poses(torch.rand(1, 2, 3, *size)).half.shape[-2:] == (size[0] // 2, size[1] // 2)
 
 
@@ -67,7 +68,7 @@ def test_lab_takes_any_size(size):
         (lambda: LabCVAE(STOCK, activation="tanh"), "activation"),
         (lambda: LabCVAE(STOCK, pose_width=34), "multiple of 4"),
         (lambda: CVAE(STOCK, z_channels=0), "z_channels"),
-        (lambda: CVAE(STOCK, slots=0), "slots"),
+        (lambda: CVAE(STOCK, name_channels=0), "name_channels"),
     ],
 )
 def test_impossible_options_are_refused(make, word):
@@ -102,22 +103,39 @@ def test_without_an_anchor_the_context_does_not_matter():
     assert model.context(torch.rand(1, 1, 3, 16, 24), torch.rand(1, 1, 3, 16, 24)) is None
 
 
-def test_parts_start_apart():
-    """On drawn poses several of them win somewhere, before any training; alike they would stay one."""
+def test_a_pose_finds_itself():
+    """Context and pose are named by one network: before any training the likest place is the same place."""
     torch.manual_seed(0)
-    poses = torch.from_numpy(Dancers(height=32, width=32).film("val", index=0, frames=8).poses)[None] / 255
+    film = Dancers(height=64, width=64).film("val", index=0, frames=1)
+    frames, poses = (torch.from_numpy(part)[None] / 255 for part in (film.frames, film.poses))
+    model = CVAE(FrameShape(3, 3, 64, 64))
     with torch.no_grad():
-        parts = CVAE(FrameShape(3, 3, 32, 32)).encode_poses(poses).parts
-    assert len(parts.argmax(dim=2).unique()) >= 4
-    assert parts.max(dim=2).values.mean() > 3 / 16
+        memory, names = model.context(frames, poses).memory, model.encode_poses(poses).names[:, 0]
+        _, moved = fetch(memory, names, torch.tensor(1e5))
+    limbs = (poses[0].amax(dim=1, keepdim=True) > 0.5).expand(-1, 3, -1, -1)
+    assert (moved[:, :3] - frames[0])[limbs].abs().mean() < 0.02
 
 
-def test_the_anchor_gathers_looks_from_all_context_frames():
+@pytest.mark.parametrize(
+    ("size", "places"), [((64, 64), 1024), ((32, 64), 512), ((128, 128), 1024), ((256, 320), 1280)]
+)
+def test_larger_frames_have_larger_places(size, places):
+    """Attention costs the square of their number."""
+    model = CVAE(FrameShape(3, 3, *size), widths=(8, 8, 8))
+    frames, poses = torch.rand(1, 2, 3, *size), torch.rand(1, 3, 3, *size)
+    context, pose = model.context(frames, poses[:, :2]), unbind_steps(model.encode_poses(poses))[2]
+    assert pose.names.shape[2:].numel() == places
+    before = model.encode_frames(frames[:, 1])
+    prior = model.prior(before, pose)
+    assert model.decode(before, pose, prior.mean, prior, context, None)[0].shape == (1, 3, *size)
+
+
+def test_the_anchor_remembers_all_context_frames():
     torch.manual_seed(0)
     model = TINY["cvae"]()
     frames, poses = torch.rand(1, 3, 3, 16, 24, requires_grad=True), torch.rand(1, 3, 3, 16, 24)
-    looks = model.context(frames, poses).looks
-    (gradient,) = torch.autograd.grad(looks.square().sum(), frames)
+    _, moved = fetch(model.context(frames, poses).memory, model.encode_poses(poses).names[:, 0], model.sharpness)
+    (gradient,) = torch.autograd.grad(moved.square().sum(), frames)
     assert (gradient.abs().flatten(2).sum(2) > 0).all()
 
 
@@ -160,7 +178,7 @@ def test_z_at_the_learned_priors_mean_leaves_the_forecast_alone():
 def test_z_tells_colours_from_the_first_step_on(prior, z_channels):
     """Posterior and learned prior start as the colours of their frame, so that z of a brighter frame brightens."""
     torch.manual_seed(0)
-    model = CVAE(SHAPE, widths=(8, 12, 16), slots=6, z_channels=z_channels, prior=prior)
+    model = CVAE(SHAPE, widths=(8, 12, 16), name_channels=6, z_channels=z_channels, prior=prior)
     frames, poses = torch.rand(1, 1, 3, 16, 24) / 2, torch.rand(1, 2, 3, 16, 24)
     pose = unbind_steps(model.encode_poses(poses))[1]
     same, more = (model.encode_frames(frame) for frame in (frames[:, 0], frames[:, 0] + 0.4))

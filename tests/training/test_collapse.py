@@ -8,7 +8,7 @@ from vidpred.runfolder import RunFolder
 BRIGHT = ("data.height=16", "data.width=32", "data.train_clips=48", "data.train_frames=32", "data.val_clips=4",
           "data.val_frames=24", "data.strengths.light=3.0", "data.strengths.wind=0.0", "data.strengths.ball=0.0",
           "data.clip_length=8", "data.batch_size=8", "data.clips_per_epoch=256", "trainer.max_epochs=4",
-          "trainer.check_val_every_n_epoch=4", "model.widths=[16,24,32]", "model.slots=8", "prior_share=0.0",
+          "trainer.check_val_every_n_epoch=4", "model.widths=[16,24,32]", "model.name_channels=8", "prior_share=0.0",
           "length_schedule=constant", "kl_anneal=constant", "logger=none", "baselines=false")  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from test_training import module_for, plain_trainer
 from vidpred import assembly
 from vidpred.training.guard import NonFiniteError, StepGuard
 
-STEPS = ("model.widths=[8,8,8]", "model.slots=4", "baselines=false", "logger=none", "data.clips_per_epoch=200",
+STEPS = ("model.widths=[8,8,8]", "model.name_channels=4", "baselines=false", "logger=none", "data.clips_per_epoch=200",
          "data.batch_size=2", "trainer.max_epochs=2", "trainer.check_val_every_n_epoch=2", "callbacks.last=null",
          "callbacks.doctor=null", "optimizer.fused=false")  # fmt: skip
 

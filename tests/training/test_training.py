@@ -39,7 +39,7 @@ def assert_same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor])
         assert torch.equal(value, second[name]), name
 
 
-SMALL = ("trainer.precision=32-true", "model.widths=[8,8,8]", "model.slots=4", "baselines=false")
+SMALL = ("trainer.precision=32-true", "model.widths=[8,8,8]", "model.name_channels=4", "baselines=false")
 
 
 def test_two_runs_with_one_seed_give_identical_weights(compose, tmp_path):
@@ -206,7 +206,7 @@ def test_the_run_folder_describes_the_run(compose, tmp_path):
 def test_checkpoints_are_self_sufficient_and_hold_no_code(compose, tmp_path):
     run = fit(compose(*SMALL, "logger=none", run_dir=tmp_path / "run"))
     checkpoint = read_checkpoint(tmp_path / "run")
-    assert json.loads(json.dumps(checkpoint["vidpred"]["config"]))["model"]["slots"] == 4
+    assert json.loads(json.dumps(checkpoint["vidpred"]["config"]))["model"]["name_channels"] == 4
     predictor = assembly.load_predictor(tmp_path / "run" / "checkpoints" / "last.ckpt")
     for name, value in predictor.model.state_dict().items():
         assert torch.equal(value, run.module.model.state_dict()[name])

@@ -96,7 +96,7 @@ class Step(nn.Module):
 def flatten(features: Any) -> list[Tensor]:
     """All tensors of a structure that hold something, in their order.
 
-    Empty ones, as of the parts of a model without an anchor, do not go through graphs: nobody has to pass them.
+    Empty ones, as the names of places without an anchor, do not go through graphs: nobody has to pass them.
     """
     found: list[Tensor] = []
 

@@ -8,7 +8,8 @@ from torch import nn
 
 from vidpred.limits import check_archive
 
-FORMAT = 1
+FORMAT = 2
+REPLACED = "slots"  # an option that the networks of model=cvae had in format 1
 
 
 class CheckpointError(ValueError):
@@ -48,12 +49,17 @@ def check_own(checkpoint: Any, path: Path) -> dict[str, Any]:
     """A checkpoint that is ours.
 
     Raises:
-        CheckpointError: if it is not, or is of a newer format.
+        CheckpointError: if it is not, is of a newer format, or its networks are no longer here.
     """
     if not isinstance(checkpoint, dict) or "vidpred" not in checkpoint:
         raise CheckpointError(f"{path} is not a checkpoint of vidpred")
     if checkpoint["vidpred"]["format"] > FORMAT:
         raise CheckpointError(f"{path} was written by vidpred {checkpoint['vidpred']['version']}; this one is older")
+    if REPLACED in checkpoint["vidpred"].get("config", {}).get("model", {}):
+        raise CheckpointError(
+            f"{path} was written by vidpred {checkpoint['vidpred']['version']}, whose networks this one has replaced: "
+            f"train again, or use that version"
+        )
     return checkpoint
 
 

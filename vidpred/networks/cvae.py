@@ -1,9 +1,9 @@
 """The default model: a light recurrent painter, told by the pose what is where, and by the context how it looks.
 
-What depends on poses and context alone is computed outside of the loop over time: a U-Net names the parts of the body
-at every pixel, the looks of the parts are gathered from the context frames, and a second U-Net takes the person out of
-the last of them. A step moves the parts of that frame, and their looks, to where the pose puts them, sees the previous
-frame and z, and corrects; z may say which colours its places have. Sources of features are added, not concatenated.
+What depends on poses and context alone is computed outside of the loop over time: a U-Net gives every place of a pose
+map a name, and a second U-Net takes the person out of the last context frame. A step fetches the context's pixels to
+the places of the same names, sees the previous frame and z, and corrects; z may say which colours its places have.
+Sources of features are added, not concatenated.
 """
 
 from collections.abc import Sequence
@@ -16,20 +16,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vidpred.networks.correspondence import Memory, fetch, inpaint, join_pixels, remember, split_pixels
 from vidpred.networks.latent import PriorFactory, StandardPrior, bound_logvar
 from vidpred.networks.layers import Down, ResBlock, UNet, Up, activate
-from vidpred.networks.parts import (
-    fetch_looks,
-    inpaint,
-    join_pixels,
-    locate_parts,
-    remember_looks,
-    split_pixels,
-    warp_parts,
-)
 from vidpred.types import FrameShape, Gaussian
 
-PART_SPREAD = 22.6  # of the weights that name parts, at the start, by √D: parts that start alike stay alike
+PLACES = 1024  # in a frame that have a name, at most, where a resolution allows it: attention costs their square
+SHARPNESS = 20.0  # of attention between names, at the start
 
 
 class PoseFeatures(NamedTuple):
@@ -38,8 +31,7 @@ class PoseFeatures(NamedTuple):
     half: Float[Tensor, "*N D h w"]
     quarter: Float[Tensor, "*N E h/2 w/2"]
     eighth: Float[Tensor, "*N F h/4 w/4"]
-    parts: Float[Tensor, "*N G s h w"]  # probabilities of the parts that looks are fetched by; G = 0 without an anchor
-    places: Float[Tensor, "*N G 4"]  # of the parts, and how they lie; see `locate_parts`
+    names: Float[Tensor, "*N G h' w'"]  # of places, of length 1; G = 0 without an anchor
     body: Float[Tensor, "*N s h w"]  # logit of painting anew
     observed: Float[Tensor, "*N L h/4 w/4"]  # what posterior and prior see of it
 
@@ -56,11 +48,9 @@ class FrameFeatures(NamedTuple):
 class Anchor(NamedTuple):
     """What is kept from the context."""
 
-    frame: Float[Tensor, "N C H W"]  # the last context frame
-    scene: Float[Tensor, "N C s h w"]  # the same with the person taken out
+    scene: Float[Tensor, "N C s h w"]  # the last context frame with the person taken out
     features: Float[Tensor, "N D h w"]
-    looks: Float[Tensor, "N G C"]  # mean colour of every part
-    places: Float[Tensor, "N G 4"]  # of the parts in the last context frame, and how they lie
+    memory: Memory  # the context frames, and in a last channel what was taken out of them
 
 
 class CVAE(nn.Module):
@@ -73,9 +63,9 @@ class CVAE(nn.Module):
         painted = w₁ ⊙ (looks + ½ tanh(detail)) + w₂ ⊙ x_t-1 + w₃ ⊙ scene + w₄ ⊙ moved + residual / 10,
         x̂_t = painted + enlarge(trust ⊙ told(z_t − m_t)),
 
-    with w a softmax over the four, looks the mean colours of the body's parts, fetched to where the pose puts them,
-    scene the last context frame without the person, and moved the same frame with every part where the pose puts it.
-    Without an anchor there are only the first two, and no looks.
+    with w a softmax over the four, scene the last context frame without the person, looks and moved what the context
+    shows where its pose is like the present one (see ``fetch``). Without an anchor there are only the first two, and
+    looks are grey.
 
     The posterior's mean starts near the colours of its places, the learned prior's near those of the previous frame,
     and told as their inverse: z lives from the first step on. Where it has to be discovered it had no part in the
@@ -87,7 +77,8 @@ class CVAE(nn.Module):
         prior: builds the prior, standard or learned.
         widths: channels of the features at half, quarter and eighth resolution.
         blocks: residual blocks of the step at each resolution.
-        slots: G, parts whose looks are fetched from the context.
+        name_channels: G, of the names by which places of the context are found. A place is 2×2 pixels of a 64×64 frame;
+            in larger ones it is 4×4 or 8×8, so that there are 1024 if possible.
         z_channels: Z, channels of z, which lives at an eighth of the resolution.
         anchor: see the context; otherwise the step knows the previous frame alone, and paints against it.
 
@@ -104,21 +95,12 @@ class CVAE(nn.Module):
         prior: PriorFactory = StandardPrior,
         widths: Sequence[int] = (32, 64, 96),
         blocks: Sequence[int] = (1, 0, 1),
-        slots: int = 16,
+        name_channels: int = 16,
         z_channels: int = 8,
         anchor: bool = True,
     ) -> None:
         super().__init__()
-        if shape.height % 8 or shape.width % 8 or min(shape.height, shape.width) < 16:
-            raise ValueError(
-                f"model=cvae halves frames three times: height and width must be multiples of 8 and at least 16, "
-                f"got {shape.height}x{shape.width}"
-            )
-        if (len(widths), len(blocks)) != (3, 3) or min(*widths, slots, z_channels) < 1 or min(blocks) < 0:
-            raise ValueError(
-                f"model=cvae needs three positive widths, three numbers of blocks, slots and z_channels >= 1, "
-                f"got {list(widths)}, {list(blocks)}, {slots}, {z_channels}"
-            )
+        _check_sizes(shape, widths, blocks, name_channels, z_channels)
         half, quarter, eighth = widths
         channels = shape.channels
         self.shape, self.anchor = shape, anchor
@@ -129,11 +111,13 @@ class CVAE(nn.Module):
         assert self.body_logits.bias is not None
         nn.init.constant_(self.body_logits.bias, -2.0)  # training starts near copying
         if anchor:
-            self.part_logits = nn.Conv2d(half, slots, 1)
-            nn.init.normal_(self.part_logits.weight, std=PART_SPREAD / half**0.5)
+            sizes = [shape.height * shape.width // stride**2 for stride in (2, 4, 8)]
+            self._named = next((level for level, size in enumerate(sizes) if size <= PLACES), 2)
+            self.namer = nn.Conv2d(widths[self._named], name_channels, 1)
+            self.sharpness = nn.Parameter(torch.tensor(SHARPNESS))
             self.scene_net = UNet(channels + shape.pose_channels, (half, quarter, eighth))
             self.scene_head = nn.Conv2d(half, 4 * (channels + 1), 3, padding=1)
-            self.place_looks = nn.Conv2d(8 * channels, half, 3, padding=1)
+            self.place_looks = nn.Conv2d(8 * (channels + 1), half, 3, padding=1)
 
         observed = max(1, eighth // 2)
         self.observer = nn.Conv2d(64 * channels, observed, 3, padding=1)
@@ -161,34 +145,34 @@ class CVAE(nn.Module):
         self.head = nn.Conv2d(half, 4 * (2 * channels + self.sources), 3, padding=1)
 
     def context(self, frames: Float[Tensor, "B K C H W"], poses: Float[Tensor, "B K P H W"]) -> Anchor | None:
-        """The scene of the last frame, its features, and the looks of all parts, gathered from all K frames."""
+        """The scene of the last frame, its features, and all K frames to fetch pixels from."""
         if not self.anchor:
             return None
         clips = frames.shape[0]
-        half, _, _ = self.pose_net(rearrange(poses, "b k p h w -> (b k) p h w"))
-        logits = rearrange(self._name_parts(half), "(b k) g s h w -> b k g s h w", b=clips)
-        features, _, _ = self.scene_net(torch.cat([frames[:, -1], poses[:, -1]], dim=1))
-        out = rearrange(self.scene_head(activate(features)), "b (c s) h w -> b c s h w", s=4).to(frames.dtype)
-        hidden = torch.sigmoid(out[:, -1:] - 2)
-        scene = split_pixels(inpaint(frames[:, -1], join_pixels(hidden))) + hidden * torch.tanh(out[:, :-1]) / 2
-        looks, places = remember_looks(split_pixels(frames), logits), locate_parts(logits[:, -1])
-        return Anchor(frames[:, -1], scene, features, looks, places)
+        levels = self.pose_net(rearrange(poses, "b k p h w -> (b k) p h w"))
+        names = rearrange(self._name(levels), "(b k) g h w -> b k g h w", b=clips)
+        features, _, _ = self.scene_net(rearrange(torch.cat([frames, poses], dim=2), "b k c h w -> (b k) c h w"))
+        out = rearrange(self.scene_head(activate(features)), "n (c s) h w -> n c s h w", s=4).to(frames.dtype)
+        hidden, painted = torch.sigmoid(out[:, -1:] - 2), torch.tanh(out[:, :-1]) / 2
+        masks = rearrange(join_pixels(hidden), "(b k) c h w -> b k c h w", b=clips)
+        features, hidden, painted = (
+            rearrange(part, "(b k) ... -> b k ...", b=clips)[:, -1] for part in (features, hidden, painted)
+        )
+        scene = split_pixels(inpaint(frames[:, -1], masks[:, -1])) + hidden * painted
+        return Anchor(scene, features, remember(torch.cat([frames, masks], dim=2), names))
 
     def encode_poses(self, poses: Float[Tensor, "B T P H W"]) -> PoseFeatures:
-        """Features of all poses, and which part is where."""
-        half, quarter, eighth = self.pose_net(rearrange(poses, "b t p h w -> (b t) p h w"))
-        body = self.body_logits(activate(half))
-        logits = self._name_parts(half) if self.anchor else half.new_empty(half.shape[0], 0, 4, *half.shape[2:])
-        features = PoseFeatures(
-            half, quarter, eighth, parts=logits.softmax(dim=1).to(logits.dtype), places=locate_parts(logits), body=body,
-            observed=self.place_pose(activate(eighth)),
-        )  # fmt: skip
+        """Features of all poses, and names of their places."""
+        levels = half, quarter, eighth = self.pose_net(rearrange(poses, "b t p h w -> (b t) p h w"))
+        names = self._name(levels) if self.anchor else half.new_empty(half.shape[0], 0, *half.shape[2:])
+        body, observed = self.body_logits(activate(half)), self.place_pose(activate(eighth))
+        features = PoseFeatures(half, quarter, eighth, names, body, observed)
         return PoseFeatures(*(rearrange(level, "(b t) ... -> b t ...", b=poses.shape[0]) for level in features))
 
-    def _name_parts(self, half: Float[Tensor, "N D h w"]) -> Float[Tensor, "N G s h w"]:
-        """Logits of the parts at every pixel."""
-        logits = self.part_logits(activate(half))
-        return split_pixels(functional.interpolate(logits, scale_factor=2, mode="bilinear", align_corners=False))
+    def _name(self, levels: Sequence[Tensor]) -> Float[Tensor, "N G h w"]:
+        """Names of the places of a pose."""
+        names: Tensor = self.namer(activate(levels[self._named]))
+        return functional.normalize(names.to(torch.promote_types(names.dtype, torch.float32)), dim=1)
 
     def encode_frames(self, frames: Float[Tensor, "N C H W"]) -> FrameFeatures:
         """What posterior, prior and decoder see of frames."""
@@ -228,15 +212,18 @@ class CVAE(nn.Module):
         context: Anchor | None,
         carry: None,
     ) -> tuple[Float[Tensor, "N C H W"], None]:
-        """Move the looks, paint what changes, and blend."""
+        """Fetch from the context, paint what changes, and blend."""
         before, news = previous.subpixels, z - prior.mean
         half = previous.half + pose.half
         looks = torch.full_like(before, 0.5)
         if context is not None:
-            looks = fetch_looks(context.looks, pose.parts)
-            moved = warp_parts(context.frame, pose.parts, pose.places, context.places).to(before.dtype)
+            looks, moved = fetch(context.memory, pose.names, self.sharpness)
+            if looks.shape != moved.shape:
+                looks = functional.interpolate(looks, size=moved.shape[-2:], mode="bilinear", align_corners=False)
+            looks, moved = split_pixels(looks), split_pixels(moved)
             fetched = rearrange(torch.cat([looks, moved], dim=1), "n c s h w -> n (c s) h w")
             half = half + context.features + self.place_looks(fetched)
+            looks, moved = looks[:, :-1], moved[:, :-1]  # without what was taken out
         quarter = self.paint_quarter(self.down_quarter(half) + pose.quarter)
         eighth = self.paint_eighth(self.down_eighth(quarter) + pose.eighth + self.place_z(news))
         quarter = self.outer_quarter(quarter + self.up_quarter(eighth))
@@ -258,6 +245,21 @@ class CVAE(nn.Module):
         """By how much the places of z change their colours: what z tells, as far as it is to be trusted."""
         shift = torch.sigmoid(self.trust(activate(eighth))) * self.told(news)
         return functional.interpolate(shift.to(news.dtype), scale_factor=8, mode="bilinear", align_corners=False)
+
+
+def _check_sizes(
+    shape: FrameShape, widths: Sequence[int], blocks: Sequence[int], name_channels: int, z_channels: int
+) -> None:
+    if shape.height % 8 or shape.width % 8 or min(shape.height, shape.width) < 16:
+        raise ValueError(
+            f"model=cvae halves frames three times: height and width must be multiples of 8 and at least 16, "
+            f"got {shape.height}x{shape.width}"
+        )
+    if (len(widths), len(blocks)) != (3, 3) or min(*widths, name_channels, z_channels) < 1 or min(blocks) < 0:
+        raise ValueError(
+            f"model=cvae needs three positive widths, three numbers of blocks, name_channels and z_channels >= 1, "
+            f"got {list(widths)}, {list(blocks)}, {name_channels}, {z_channels}"
+        )
 
 
 def _gaussian_layers(width: int, z: int) -> nn.Module:

@@ -75,7 +75,7 @@ def unroll(
     check_gradient(gradient)
     known = frames.shape[1] - noise.shape[1]
     context = model.context(frames[:, :known], poses[:, :known])
-    features = _recompute_poses(model, poses) if recompute else model.encode_poses(poses)
+    features = _encode_poses(model, poses, known, recompute=recompute)
     clips, run = _Clips(frames, features, context, noise, from_prior), _recomputed if recompute else _plain
     if not (model.parallel and bool((forced[:, 1:] == 1).all())):
         size = chunk or min(OBSERVED, 2 * choose_chunk(len(noise), OBSERVED, frames.device))
@@ -93,7 +93,8 @@ def observe(
 ) -> Gaussian:
     """The posterior q(z_t | x_t, p_t) of every frame after the context, (B, S, Z, h, w): it sees the targets."""
     now = slice(context_frames, frames.shape[1])
-    steps = _posteriors(model, frames, model.encode_poses(poses), now, OBSERVED, _plain)
+    features = _encode_poses(model, poses, context_frames, recompute=False)
+    steps = _posteriors(model, frames, features, now, OBSERVED, _plain)
     return Gaussian(*(torch.stack(values, dim=1) for values in zip(*steps, strict=True)))
 
 
@@ -119,7 +120,8 @@ def predict_next(
     context = model.context(frames[:, :context_frames], poses[:, :context_frames])
     carry: Carry = None
     predicted = []
-    for step, pose in enumerate(unbind_steps(model.encode_poses(poses))[context_frames:], start=context_frames):
+    features = _encode_poses(model, poses, context_frames, recompute=False)
+    for step, pose in enumerate(unbind_steps(features), start=context_frames):
         before = model.encode_frames(frames[:, step - 1])
         prior = model.prior(before, pose)
         frame, carry = model.decode(before, pose, prior.mean, prior, context, carry)
@@ -143,7 +145,7 @@ class _Clips(NamedTuple):
     """What all steps of a batch of clips share."""
 
     frames: Tensor
-    features: Features
+    features: Features  # of the poses of the steps
     context: Context
     noise: Tensor
     from_prior: Tensor | None
@@ -158,7 +160,7 @@ def _together(model: Model, clips: _Clips, size: int, run: _Run) -> Prediction:
         part = slice(first, min(first + size, noise.shape[1]))
         rows = partial(repeat_rows, times=part.stop - part.start)
         now, every = _frames_of(part, frames, noise), slice(None)
-        pose, target = fold_steps(clips.features, now), run(model.encode_frames, fold_steps(frames, now))
+        pose, target = fold_steps(clips.features, part), run(model.encode_frames, fold_steps(frames, now))
         seen = unfold_steps(target, len(frames))
         previous = fold_steps(delay_steps(seen, before), every)
         before = map_features(itemgetter((every, -1)), seen)
@@ -178,7 +180,7 @@ def _in_turn(model: Model, clips: _Clips, forced: Tensor, gradient: Gradient, si
     previous = frames[:, now.start - 1]
     carry: Carry = None
     parts = []
-    poses = unbind_steps(clips.features)[now]
+    poses = unbind_steps(clips.features)
     posteriors = _posteriors(model, frames, clips.features, now, size, run)
     for step, (pose, posterior) in enumerate(zip(poses, posteriors, strict=True)):
         if step:
@@ -218,18 +220,25 @@ def _posteriors(model: Model, frames: Tensor, features: Features, now: slice, si
     for first in range(now.start, now.stop, size):
         part = slice(first, min(first + size, now.stop))
         target = run(model.encode_frames, fold_steps(frames, part))
-        posterior = run(model.posterior, target, fold_steps(features, part))
+        posterior = run(
+            model.posterior, target, fold_steps(features, slice(part.start - now.start, part.stop - now.start))
+        )
         found += unbind_steps(unfold_steps(posterior, len(frames)))
     return found
 
 
-def _recompute_poses(model: Model, poses: Tensor) -> Features:
-    """Features of all poses, of which nothing else is kept; a BatchNorm must see all poses, once."""
-    assert isinstance(model, nn.Module)
-    if any(isinstance(layer, nn.BatchNorm2d | nn.SyncBatchNorm) for layer in model.modules()):
+def _encode_poses(model: Model, poses: Tensor, known: int, *, recompute: bool) -> Features:
+    """Features of the poses after the context; a BatchNorm must see all poses, once."""
+    if isinstance(model, nn.Module) and any(
+        isinstance(layer, nn.BatchNorm2d | nn.SyncBatchNorm) for layer in model.modules()
+    ):
+        return map_features(itemgetter((slice(None), slice(known, None))), model.encode_poses(poses))
+    poses = poses[:, known:]
+    if not recompute:
         return model.encode_poses(poses)
-    size = max(1, OBSERVED // len(poses))
-    parts = [_recomputed(model.encode_poses, part) for part in torch.split(poses, size, dim=1)]
+    parts = [
+        _recomputed(model.encode_poses, part) for part in torch.split(poses, max(1, OBSERVED // len(poses)), dim=1)
+    ]
     return _join(parts, torch.cat)
 
 

@@ -16,6 +16,7 @@ from vidpred import __version__
 from vidpred.data.datamodule import ClipDataModule, batches_done
 from vidpred.metrics import SSIM_SIZE, psnr, ssim
 from vidpred.networks import Model, rollout, unroll
+from vidpred.networks.checkpoint import FORMAT
 from vidpred.networks.compilation import compile_networks
 from vidpred.networks.unroll import Gradient, check_gradient
 from vidpred.objectives import Controller, Objective
@@ -253,7 +254,7 @@ class VideoPrediction(LightningModule):
         if means["sums"] is not None:  # of all processes, each of which goes on with it
             means["sums"] = self.trainer.strategy.reduce(means["sums"].clone(), reduce_op="mean")
         checkpoint["vidpred"] = {
-            "format": 1,
+            "format": FORMAT,
             "version": __version__,
             "shape": list(self.model.shape),
             "config": self.config,

@@ -1,0 +1,133 @@
+"""Pixels fetched from the context, from the places that correspond to those of a pose, and what is left filled.
+
+Correspondence is attention between the places of two poses. A place is a square of pixels, two by two or more, with a
+name of unit length that a network gives it from its pose alone.
+"""
+
+from typing import NamedTuple
+
+import torch
+from einops import rearrange, repeat
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+
+class Memory(NamedTuple):
+    """K images, and by what their n places are found."""
+
+    images: Float[Tensor, "N K C H W"]
+    keys: Float[Tensor, "N K*n D"]  # names of the places
+    values: Float[Tensor, "N K*n V"]  # colours of the places; then, for every image, their x and y and 1, or zeros
+
+
+def remember(images: Float[Tensor, "N K C H W"], names: Float[Tensor, "N K D h w"]) -> Memory:
+    """Keep images, with the names of their places."""
+    count, height, width = names.shape[1], *names.shape[-2:]
+    halves = functional.avg_pool2d(rearrange(images, "n k c h w -> (n k) c h w"), images.shape[-1] // width // 2)
+    colors = functional.pixel_unshuffle(halves, 2)
+    centres = _centres(height, width, like=colors)
+    here = torch.cat([centres, torch.ones_like(centres[:1])])
+    own = torch.eye(count, device=here.device, dtype=here.dtype)
+    places = repeat(torch.einsum("kl, vhw -> kvlhw", own, here), "k v l h w -> n k (v l) h w", n=images.shape[0])
+    values = torch.cat([rearrange(colors, "(n k) c h w -> n k c h w", k=count), places], dim=2)
+    keys, values = (rearrange(part, "n k v h w -> n (k h w) v") for part in (names, values))
+    return Memory(images, keys, values)
+
+
+def fetch(
+    memory: Memory, names: Float[Tensor, "N D h w"], sharpness: Float[Tensor, ""]
+) -> tuple[Float[Tensor, "N C 2*h 2*w"], Float[Tensor, "N C H W"]]:
+    """What a memory shows where the names are like those of the result: on average, and moved.
+
+        a_ij = softmax_j(sharpness · ⟨name_i, key_j⟩) over the places j of all K images,
+        looks_i = Σ_j a_ij · colours_j, the mean colours of the four quarters of a place,
+        moved(x) = Σ_k share_k(x) · image_k(x + shift_k(x)), bilinear.
+
+    share_k = Σ_{j in k} a_ij is how much attention falls on image k; shift_k, the way from place i to the mean of the
+    places attended to there, is interpolated between places, so that limbs turn and stretch. Attention is that of
+    Vaswani et al. 2017 (arXiv 1706.03762), between normalized names as in Zhang et al. 2020 (arXiv 2004.05571), who
+    fetch the colours alone. Outside of an image its edge is repeated.
+
+    Args:
+        memory: the images to take pixels from.
+        names: of the places of the result, of length 1.
+        sharpness: factor on the likeness of names.
+
+    Returns:
+        The looks, two by two for every place, and the moved image.
+    """
+    (count, channels), (height, width) = memory.images.shape[1:3], names.shape[-2:]
+    found = _attend(rearrange(names * sharpness, "n d h w -> n (h w) d"), memory.keys, memory.values)
+    found = rearrange(found, "n (h w) v -> n v h w", h=height)
+    looks = functional.pixel_shuffle(found[:, : 4 * channels], 2)
+    shares = rearrange(found[:, -count:], "n k h w -> (n k) 1 h w")
+    places = rearrange(found[:, 4 * channels : -count], "n (xy k) h w -> (n k) xy h w", k=count)
+    shifts = places / shares.clamp(min=1e-4) - _centres(height, width, like=places)
+    fine = memory.images.shape[-2:]
+    field = functional.interpolate(torch.cat([shifts, shares], dim=1), size=fine, mode="bilinear", align_corners=False)
+    grid = rearrange(field[:, :2] + _centres(*fine, like=field), "n xy h w -> n h w xy")
+    moved = functional.grid_sample(memory.images.flatten(0, 1), grid, padding_mode="border", align_corners=False)
+    return looks, rearrange(moved * field[:, 2:], "(n k) c h w -> n k c h w", k=count).sum(dim=1)
+
+
+def _attend(
+    queries: Float[Tensor, "N m D"], keys: Float[Tensor, "N n D"], values: Float[Tensor, "N n V"]
+) -> Float[Tensor, "N m V"]:
+    """softmax(queries · keysᵀ) · values, in the precision of ``values``; under autocast on the CPU in bfloat16.
+
+    There two matrix products are faster than the fused kernel. Elsewhere bfloat16 would round positions to tenths of a
+    pixel for no gain.
+    """
+    kind = queries.device.type
+    if kind == "cpu" and torch.is_autocast_enabled(kind):
+        return ((queries @ keys.mT).softmax(dim=-1) @ values).to(values.dtype)
+    size = max(queries.shape[-1], values.shape[-1])
+    size += -size % 8  # what fused kernels want
+    queries, keys, padded = (
+        functional.pad(part.to(values.dtype), (0, size - part.shape[-1]))[:, None] for part in (queries, keys, values)
+    )
+    with torch.autocast(kind, enabled=False):
+        found = functional.scaled_dot_product_attention(queries, keys, padded, scale=1.0)
+    return found[:, 0, :, : values.shape[-1]]
+
+
+def _centres(height: int, width: int, *, like: Tensor) -> Float[Tensor, "2 h w"]:
+    """x, y of all places, in [-1, 1] across the frame."""
+    rows, columns = (
+        (2 * torch.arange(places, device=like.device, dtype=like.dtype) + 1) / places - 1 for places in (height, width)
+    )
+    return torch.stack(torch.meshgrid(rows, columns, indexing="ij")[::-1])
+
+
+def inpaint(frames: Float[Tensor, "N C H W"], hidden: Float[Tensor, "N 1 H W"]) -> Float[Tensor, "N C H W"]:
+    """Fill what is hidden from what is around it, by pull and push over a pyramid.
+
+    Pull: means over 2×2 places of the known share (1 - hidden) and of known · frame, down to one row or column. Push,
+    from coarse to fine: known · frame + (1 - known) · the coarser result, enlarged (Gortler et al. 1996, "The
+    Lumigraph", section 3.4).
+
+    Args:
+        frames: to be filled.
+        hidden: share of every pixel that is to be replaced, in [0, 1].
+    """
+    known = [1 - hidden]
+    means = [frames * known[0]]
+    while min(means[-1].shape[-2:]) > 1:
+        known.append(functional.avg_pool2d(known[-1], 2, ceil_mode=True, count_include_pad=False))
+        means.append(functional.avg_pool2d(means[-1], 2, ceil_mode=True, count_include_pad=False))
+    filled = means[-1] / known[-1].clamp(min=1e-3)
+    for mean, share in zip(means[-2::-1], known[-2::-1], strict=True):
+        coarser = functional.interpolate(filled, size=mean.shape[-2:], mode="bilinear", align_corners=False)
+        filled = mean + (1 - share) * coarser
+    return filled
+
+
+def split_pixels(image: Float[Tensor, "*N C H W"]) -> Float[Tensor, "*N C s h w"]:
+    """An image as s = 4 subpixels of places at half the resolution: a view of ``pixel_unshuffle``."""
+    return rearrange(functional.pixel_unshuffle(image, 2), "... (c s) h w -> ... c s h w", s=4)
+
+
+def join_pixels(places: Float[Tensor, "N C s h w"]) -> Float[Tensor, "N C 2*h 2*w"]:
+    """The inverse of ``split_pixels``."""
+    return functional.pixel_shuffle(rearrange(places, "n c s h w -> n (c s) h w"), 2)
