@@ -56,10 +56,14 @@ def test_a_loss_that_stays_nan_stops_a_run_with_a_scaler_and_its_weights_stay(da
         assert torch.equal(weight.detach(), before[name]), name
 
 
+@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
 @pytest.mark.parametrize("name", ["16", "16-mixed"])
-def test_optimizers_that_unscale_by_themselves_are_not_used_with_a_scaler(compose, name):
+def test_optimizers_that_unscale_by_themselves_are_not_used_with_a_scaler(compose, name, optimizer):
     """They would leave the gradients scaled when they are clipped and judged."""
-    run = assembly.build_run(compose("model.widths=[8,8,8]", "logger=none", "data.clips_per_epoch=2",
-                                     f"trainer.precision={name}", "trainer.max_epochs=1"))  # fmt: skip
+    run = assembly.build_run(compose(
+        "model.widths=[8,8,8]", "logger=none", "data.clips_per_epoch=2", "trainer.max_epochs=1",
+        f"optimizer={optimizer}", f"trainer.precision={name}",
+    ))  # fmt: skip
     run.trainer.fit(run.module, datamodule=run.data)
-    assert run.trainer.optimizers[0].defaults["fused"] is False
+    (found,) = run.trainer.optimizers
+    assert [group["fused"] for group in found.param_groups if "fused" in group] == [False]

@@ -1,7 +1,7 @@
 """Muon, which makes the update of every weight matrix orthogonal, with AdamW for all other weights."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -40,7 +40,7 @@ class MuonAdamW(Optimizer):
         *,
         lr: float = 3e-3,
         momentum: float = 0.95,
-        betas: tuple[float, float] = (0.9, 0.99),
+        betas: Sequence[float] = (0.9, 0.99),
         weight_decay: float = 0.01,
         fused: bool | None = None,
     ) -> None:
@@ -53,7 +53,7 @@ class MuonAdamW(Optimizer):
             self._parts.append(Muon([_matrix(weight) for weight in matrices], lr=lr, momentum=momentum,
                                     weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"))  # fmt: skip
         if others:
-            self._parts.append(AdamW(others, lr=lr, betas=betas, weight_decay=weight_decay, fused=fused))
+            self._parts.append(AdamW(others, lr=lr, betas=(betas[0], betas[1]), weight_decay=weight_decay, fused=fused))
         groups = [{**part.param_groups[0], "params": own}
                   for part, own in zip(self._parts, filter(None, (matrices, others)), strict=True)]  # fmt: skip
         super().__init__(groups, {"lr": lr})
