@@ -43,6 +43,7 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "prior N(0, I)": ("prior=standard", "prior_share=0.0", "validation.z=sample"),
     "z from the posterior alone": ("prior_share=0.0",),
     "whole clips from the start": ("length_schedule=constant",),
+    "AdamW": ("optimizer=adamw",),
     "the lab's optimizer": ("optimizer=adam", "optimizer.lr=1e-3", "lr_schedule=multistep"),
 }
 

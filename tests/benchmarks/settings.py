@@ -34,6 +34,7 @@ def measure(words: list[str]) -> float:
     from vidpred.networks import unroll
     from vidpred.networks.compilation import compile_networks
     from vidpred.objectives import Elbo
+    from vidpred.training.muon import MuonAdamW
     from vidpred.types import FrameShape
 
     torch.manual_seed(0)
@@ -46,7 +47,7 @@ def measure(words: list[str]) -> float:
     film, poses = torch.rand(2, CLIPS, LENGTH, 3, 64, 64, device=device)
     noise = torch.randn(CLIPS, LENGTH - 1, *model.latent_shape, device=device)
     coins, from_prior = torch.zeros(CLIPS, LENGTH - 1, dtype=torch.bool), torch.arange(CLIPS, device=device) < 2
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
+    optimizer = MuonAdamW(model.parameters(), lr=1e-4, fused=True)
     objective, half = Elbo(sigma=0.05, kl_reduction="per_dimension"), "bf16" in choose_precision(cfg.trainer)
 
     def step() -> float:
