@@ -26,7 +26,10 @@ class Signal(Callback):
 @pytest.mark.skipif(threading.current_thread() is not threading.main_thread(), reason="signals are the main thread's")
 @pytest.mark.parametrize("batch", [0, 1, 2, 3])
 def test_a_run_that_accumulates_gradients_stops_between_its_steps_and_goes_on_exactly(compose, tmp_path, batch):
-    """Two batches make a step, four an epoch: a checkpoint in the middle of a step would lose half of its gradient."""
+    """Two batches make a step, four an epoch: a checkpoint in the middle of a step would lose half of its gradient.
+
+    One after the last step of an epoch would lose the epoch's end: there the run stops a step later.
+    """
     options = (*RESUMED, "trainer.accumulate_grad_batches=2", "fit_schedules=true")
     whole = fit(compose(*options, run_dir=tmp_path / "whole"))
     run = assembly.build_run(compose(*options, run_dir=tmp_path / "cut"))
@@ -36,6 +39,8 @@ def test_a_run_that_accumulates_gradients_stops_between_its_steps_and_goes_on_ex
         run.trainer.fit(run.module, datamodule=run.data)
     assert caught.value.exit_code == 75
     assert signal.getsignal(signal.SIGTERM) == before
-    assert torch.load(RunFolder(tmp_path / "cut").last, weights_only=True)["global_step"] == (3 if batch < 2 else 4)
+    assert torch.load(RunFolder(tmp_path / "cut").last, weights_only=True)["global_step"] == (3 if batch < 2 else 5)
     resumed = fit(compose(*options, run_dir=tmp_path / "cut"), RunFolder(tmp_path / "cut").last)
     assert_same(weights(resumed), weights(whole))
+    rows = [[row["epoch"] for row in RunFolder(tmp_path / name).read_rows()] for name in ("whole", "cut")]
+    assert rows[0] == rows[1]

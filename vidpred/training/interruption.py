@@ -54,10 +54,15 @@ class Interruption(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save, if any process was told to stop, once no gradients wait; several ask each other every tenth step."""
-        if (batch_idx + 1) % trainer.accumulate_grad_batches and not trainer.is_last_batch:
+        """Save, if any process was told to stop, once no gradients wait; several ask each other every tenth step.
+
+        Not after the last of several steps of an epoch, but after the first of the next: a run that is resumed from
+        there would not end that epoch, with its validation and its row of ``metrics.csv``.
+        """
+        first = batch_idx < trainer.accumulate_grad_batches
+        if not first if trainer.is_last_batch else (batch_idx + 1) % trainer.accumulate_grad_batches:
             return
-        if trainer.world_size > 1 and trainer.global_step % _TOGETHER and not trainer.is_last_batch:
+        if trainer.world_size > 1 and trainer.global_step % _TOGETHER and not first:
             return
         if trainer.strategy.reduce_boolean_decision(self._caught is not None, all=False):
             trainer.save_checkpoint(self.folder.last)
