@@ -217,12 +217,11 @@ def _decode(
 def _posteriors(model: Model, frames: Tensor, features: Features, now: slice, size: int, run: _Run) -> list[Gaussian]:
     """The posterior of every step: it sees no previous frame, so that ``size`` steps are computed together."""
     found = []
-    for first in range(now.start, now.stop, size):
-        part = slice(first, min(first + size, now.stop))
+    frames, steps = frames[:, now], now.stop - now.start
+    for first in range(0, steps, size):
+        part = slice(first, min(first + size, steps))
         target = run(model.encode_frames, fold_steps(frames, part))
-        posterior = run(
-            model.posterior, target, fold_steps(features, slice(part.start - now.start, part.stop - now.start))
-        )
+        posterior = run(model.posterior, target, fold_steps(features, part))
         found += unbind_steps(unfold_steps(posterior, len(frames)))
     return found
 
