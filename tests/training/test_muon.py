@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from vidpred.training.muon import SMALLEST, MuonAdamW
+from vidpred.training.muon import SMALLEST, MuonAdamW, orthogonalize
 
 
 def networks() -> nn.Sequential:
@@ -25,10 +25,31 @@ def weights(model: nn.Module) -> list[torch.Tensor]:
     return [weight.detach() for weight in model.parameters()]
 
 
+def test_matrices_are_made_orthogonal_in_float32():
+    """Beside torch's own function, which computes in bfloat16, and the singular value decomposition."""
+    draws = torch.Generator().manual_seed(0)
+    for shape in ((24, 216), (216, 24), (32, 32)):
+        matrices = torch.randn(3, *shape, generator=draws) * torch.tensor([1e-3, 1.0, 1e3])[:, None, None]
+        found = orthogonalize(matrices)
+        values = torch.linalg.svdvals(found)
+        assert values.max() < 1.3
+        assert values[:, : min(shape) // 2].min() > 0.6
+        left, _, right = torch.linalg.svd(matrices, full_matrices=False)
+        for one, matrix, ideal in zip(found, matrices, left @ right, strict=True):
+            weight = nn.Parameter(torch.zeros(shape))
+            weight.grad = matrix
+            torch.optim.Muon([weight], lr=1.0, weight_decay=0.0, adjust_lr_fn="match_rms_adamw").step()
+            theirs = weight.detach() / (-0.2 * max(shape) ** 0.5)
+            assert (one - theirs).norm() < 0.05 * one.norm()
+            if shape[0] != shape[1]:
+                assert functional.cosine_similarity(one.flatten(), ideal.flatten(), dim=0) > 0.97
+    assert torch.isfinite(orthogonalize(torch.zeros(1, 24, 24))).all()
+
+
 def test_it_is_muon_for_matrices_and_adamw_for_the_rest():
     """Beside torch's own two optimizers, on matrices that are copied by hand."""
     ours, theirs = networks(), networks()
-    learn(ours, MuonAdamW(ours.parameters(), lr=0.01, weight_decay=0.1), 5)
+    learn(ours, MuonAdamW(ours.parameters(), lr=0.01, weight_decay=9.0), 5)
     convs = [
         layer.weight
         for layer in theirs
@@ -37,13 +58,14 @@ def test_it_is_muon_for_matrices_and_adamw_for_the_rest():
     assert len(convs) == 2  # the last has two rows
     chosen = {id(conv) for conv in convs}
     matrices = [nn.Parameter(conv.detach().flatten(1).clone()) for conv in convs]
-    muon = torch.optim.Muon(matrices, lr=0.01, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
+    muon = torch.optim.Muon(matrices, lr=0.01, weight_decay=9.0, adjust_lr_fn="match_rms_adamw")
     adam = torch.optim.AdamW(
         [weight for weight in theirs.parameters() if id(weight) not in chosen],
         lr=0.01,
         betas=(0.9, 0.99),
-        weight_decay=0.1,
+        weight_decay=9.0,
     )
+    start = [weight.clone() for weight in weights(theirs)]
     for step in range(5):
         images = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(step))
         theirs.zero_grad()
@@ -54,8 +76,8 @@ def test_it_is_muon_for_matrices_and_adamw_for_the_rest():
         adam.step()
         for matrix, conv in zip(matrices, convs, strict=True):
             conv.data.copy_(matrix.data.view_as(conv))
-    for one, other in zip(weights(ours), weights(theirs), strict=True):
-        assert torch.equal(one, other)
+    for one, other, before in zip(weights(ours), weights(theirs), start, strict=True):
+        assert (one - other).norm() < 0.1 * (other - before).norm()  # torch's Muon computes in bfloat16
 
 
 def test_an_update_is_orthogonal_whatever_the_memory_format():
@@ -71,7 +93,20 @@ def test_an_update_is_orthogonal_whatever_the_memory_format():
     assert values.min() > 0.6  # what five Newton-Schulz iterations reach
     assert values.max() < 1.3
     for update in updates[1:]:
-        assert torch.allclose(update, updates[0], atol=0.02)  # they are computed in bfloat16
+        assert torch.allclose(update, updates[0], atol=1e-5)
+
+
+def test_momentum_looks_ahead():
+    weight = nn.Parameter(torch.zeros(32, 40))
+    optimizer = MuonAdamW([weight], lr=0.01, momentum=0.9, weight_decay=0.0)
+    first, second = torch.randn(2, 32, 40, generator=torch.Generator().manual_seed(0))
+    for gradient in (first, second):
+        before = weight.detach().clone()
+        weight.grad = gradient
+        optimizer.step()
+    moving = 0.9 * 0.1 * first + 0.1 * second
+    update = orthogonalize((0.1 * second + 0.9 * moving)[None])[0]
+    torch.testing.assert_close(before - weight.detach(), 0.01 * 0.2 * 40**0.5 * update)
 
 
 def test_it_goes_on_from_its_state_to_the_bit():
@@ -104,7 +139,7 @@ def test_weights_without_gradient_stay():
     assert torch.equal(before, model[2].weight)
 
 
-@pytest.mark.parametrize("options", [{"lr": -1.0}, {"momentum": -0.5}, {"betas": (1.0, 0.9)}])
+@pytest.mark.parametrize("options", [{"lr": -1.0}, {"momentum": -0.5}, {"momentum": 1.0}, {"betas": (1.0, 0.9)}])
 def test_what_its_parts_refuse_it_refuses(options):
     with pytest.raises(ValueError, match=r"rate|momentum|beta"):
         MuonAdamW(networks().parameters(), **options)
