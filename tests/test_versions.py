@@ -1,7 +1,7 @@
 """What earlier versions wrote can be read; what later ones will write is refused with what is needed.
 
 ``fixtures`` has a debug run of every version whose runs or models were others, without its optimizer's state, and what
-its model makes of a picture. Version 0.2 has other networks than 0.1, whose runs it can report, but not roll out.
+its model makes of a picture. Each has other networks than the one before, whose runs it can report, but not roll out.
 """
 
 import json
@@ -22,14 +22,17 @@ from vidpred.runfolder import FORMAT, RunFolder, RunFolderError
 FIXTURES = Path(__file__).parent / "fixtures"
 
 
-@pytest.fixture
-def old(tmp_path) -> Path:
-    return Path(shutil.copytree(FIXTURES / "run_0.1.0", tmp_path / "old"))
+EARLIER = ("0.1.0", "0.2.0")
+NOW = "0.3.0"
+
+
+def copy(version: str, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(FIXTURES / f"run_{version}", tmp_path / version))
 
 
 @pytest.fixture
 def run(tmp_path) -> Path:
-    return Path(shutil.copytree(FIXTURES / "run_0.2.0", tmp_path / "run"))
+    return copy(NOW, tmp_path)
 
 
 def set_format(file: Path, number: int) -> None:
@@ -44,17 +47,19 @@ def test_a_run_of_an_earlier_version_predicts_what_it_did(run):
     np.testing.assert_allclose(predicted.numpy(), held["expected"].astype(np.float32), atol=2 / 255)
 
 
-def test_networks_that_are_no_longer_here_are_refused_with_the_version_that_has_them(old):
-    with pytest.raises(CheckpointError, match=r"written by vidpred 0\.1\.0, whose networks this one has replaced"):
+@pytest.mark.parametrize("version", EARLIER)
+def test_networks_that_are_no_longer_here_are_refused_with_the_version_that_has_them(version, tmp_path):
+    old = copy(version, tmp_path)
+    with pytest.raises(CheckpointError, match=rf"written by vidpred {version}, whose networks this one has replaced"):
         assembly.load_predictor(old)
-    with pytest.raises(ValueError, match=r"no checkpoint can be read: .* 0\.1\.0, whose networks"):
+    with pytest.raises(ValueError, match=rf"no checkpoint can be read: .* {version}, whose networks"):
         find_resume_point(RunFolder(old), str(old))
 
 
 @pytest.mark.parametrize("number", [FORMAT, FORMAT - 1])
-@pytest.mark.parametrize("version", ["old", "run"])
-def test_a_run_of_an_earlier_format_is_reported(version, number, request):
-    run = request.getfixturevalue(version)
+@pytest.mark.parametrize("version", [*EARLIER, NOW])
+def test_a_run_of_an_earlier_format_is_reported(version, number, tmp_path):
+    run = copy(version, tmp_path)
     for file in run.glob("*.json"):
         set_format(file, number)
     (found,) = find_runs([str(run)])

@@ -107,6 +107,14 @@ def test_positions_are_nearly_exact_under_autocast():
     assert (found - exact).abs().max() < 0.125 / (W - 1)
 
 
+def test_looks_may_have_some_of_the_channels():
+    images, keys = torch.rand(2, 2, 4, H, W), functional.normalize(torch.randn(2, 2, 5, H // 2, W // 2), dim=2)
+    looks, moved = fetch(remember(images, keys), keys[:, 0], SHARP)
+    fewer, same = fetch(remember(images, keys, colors=3), keys[:, 0], SHARP)
+    assert torch.allclose(fewer, looks[:, :3], atol=1e-6)
+    assert torch.allclose(same, moved, atol=1e-6)
+
+
 def test_gradients_reach_names_keys_sharpness_and_images():
     images, keys = torch.rand(1, 2, 3, 8, 8), torch.randn(1, 2, 4, 4, 4)
     names, sharpness = torch.randn(1, 4, 4, 4), torch.tensor(2.0)
@@ -126,6 +134,21 @@ def test_nothing_hidden_stays_and_hidden_pixels_do_not_matter(size):
     other = torch.where(hidden.bool(), torch.rand_like(frames), frames)
     assert torch.allclose(inpaint(frames, hidden), inpaint(other, hidden))
     assert torch.allclose(inpaint(frames, hidden) * (1 - hidden), frames * (1 - hidden))
+
+
+def test_stripes_are_continued_along_them():
+    across = torch.linspace(0, 1, 64) + torch.arange(64) % 6 / 3
+    stripes = across.expand(1, 3, 64, 64).contiguous()
+    hidden = torch.zeros(1, 1, 64, 64)
+    hidden[..., 20:55, 22:41] = 1
+    for image, mask, along, astray in (
+        (stripes, hidden, (2, 1), (1, 2)),
+        (stripes.mT.contiguous(), hidden.mT.contiguous(), (1, 2), (2, 1)),
+    ):
+        assert torch.allclose(inpaint(image, mask, pool=along), image, atol=1e-5)
+        for pool in (astray, (2, 2)):
+            assert (inpaint(image, mask, pool=pool) - image).abs().max() > 0.3
+            assert torch.equal(inpaint(image, mask, pool=pool) * (1 - mask), image * (1 - mask))
 
 
 def test_a_hole_in_one_colour_is_filled_with_it_and_a_ramp_with_what_lies_between():

@@ -32,7 +32,9 @@ class ClipDataModule(LightningDataModule):
         frame_step: take every so many-th frame of a sequence, for training and evaluation.
         fraction: share of the training windows that is used, spread evenly over all.
         context_frames: K, frames of a training clip that are its context.
-        context_gap: the most frames left out between the context of a training clip and what follows it; 0 is none.
+        context_gap: the most frames left out between the context of a training clip and what follows it. None is any
+            number, but 0 where the source knows that frames depend on more than the first one and the poses: what has
+            changed by chance since a far context cannot be told, and would be averaged.
         augmentation: draws a change for every training clip; None is none.
         eval_batch_size: clips rolled out together in validation and test.
         eval_clips: clips of validation and test, spread evenly over all; None is all.
@@ -58,7 +60,7 @@ class ClipDataModule(LightningDataModule):
         frame_step: int = 1,
         fraction: float = 1.0,
         context_frames: int = 1,
-        context_gap: int = 0,
+        context_gap: int | None = 0,
         augmentation: Augmentation | None = None,
         eval_batch_size: int = 16,
         eval_clips: int | None = None,
@@ -127,7 +129,7 @@ class ClipDataModule(LightningDataModule):
             frame_step=self.frame_step,
             fraction=self.fraction,
             context_frames=self.context_frames,
-            context_gap=self.context_gap,
+            context_gap=self._most_gap,
             augmentation=self.augmentation,
             rank=rank,
             world_size=world_size,
@@ -210,6 +212,12 @@ class ClipDataModule(LightningDataModule):
     def on_after_batch_transfer(self, batch: Clip, dataloader_idx: int) -> Batch:
         """uint8 to float in [0, 1], on the device."""
         return to_batch(batch)
+
+    @property
+    def _most_gap(self) -> int:
+        if self.context_gap is not None:
+            return self.context_gap
+        return 0 if self.source.deterministic is False else max(self.store("train").lengths)
 
     def _length_at(self, epoch: int, batch: int) -> int:
         """Frames of the clips of a batch, where a run of known length is served."""

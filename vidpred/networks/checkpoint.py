@@ -8,8 +8,8 @@ from torch import nn
 
 from vidpred.limits import check_archive
 
-FORMAT = 2
-REPLACED = "slots"  # an option that the networks of model=cvae had in format 1
+FORMAT = 3
+REPLACED = "vidpred.networks.CVAE"  # whose layers were others in every earlier format
 
 
 class CheckpointError(ValueError):
@@ -55,7 +55,8 @@ def check_own(checkpoint: Any, path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} is not a checkpoint of vidpred")
     if checkpoint["vidpred"]["format"] > FORMAT:
         raise CheckpointError(f"{path} was written by vidpred {checkpoint['vidpred']['version']}; this one is older")
-    if REPLACED in checkpoint["vidpred"].get("config", {}).get("model", {}):
+    model = checkpoint["vidpred"].get("config", {}).get("model", {}).get("_target_")
+    if model == REPLACED and checkpoint["vidpred"]["format"] < FORMAT:
         raise CheckpointError(
             f"{path} was written by vidpred {checkpoint['vidpred']['version']}, whose networks this one has replaced: "
             f"train again, or use that version"

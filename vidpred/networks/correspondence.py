@@ -21,23 +21,26 @@ class Memory(NamedTuple):
     values: Float[Tensor, "N K*n V"]  # colours of the places; then, for every image, their x and y and 1, or zeros
 
 
-def remember(images: Float[Tensor, "N K C H W"], names: Float[Tensor, "N K D h w"]) -> Memory:
-    """Keep images, with the names of their places."""
+def remember(
+    images: Float[Tensor, "N K C H W"], names: Float[Tensor, "N K D h w"], *, colors: int | None = None
+) -> Memory:
+    """Keep images, with the names of their places. Looks have the first ``colors`` channels of them, None is all."""
     count, height, width = names.shape[1], *names.shape[-2:]
-    halves = functional.avg_pool2d(rearrange(images, "n k c h w -> (n k) c h w"), images.shape[-1] // width // 2)
-    colors = functional.pixel_unshuffle(halves, 2)
-    centres = _centres(height, width, like=colors)
+    shown = rearrange(images[:, :, :colors], "n k c h w -> (n k) c h w")
+    halves = functional.avg_pool2d(shown, images.shape[-1] // width // 2)
+    quarters = functional.pixel_unshuffle(halves, 2)
+    centres = _centres(height, width, like=quarters)
     here = torch.cat([centres, torch.ones_like(centres[:1])])
     own = torch.eye(count, device=here.device, dtype=here.dtype)
     places = repeat(torch.einsum("kl, vhw -> kvlhw", own, here), "k v l h w -> n k (v l) h w", n=images.shape[0])
-    values = torch.cat([rearrange(colors, "(n k) c h w -> n k c h w", k=count), places], dim=2)
+    values = torch.cat([rearrange(quarters, "(n k) c h w -> n k c h w", k=count), places], dim=2)
     keys, values = (rearrange(part, "n k v h w -> n (k h w) v") for part in (names, values))
     return Memory(images, keys, values)
 
 
 def fetch(
     memory: Memory, names: Float[Tensor, "N D h w"], sharpness: Float[Tensor, ""]
-) -> tuple[Float[Tensor, "N C 2*h 2*w"], Float[Tensor, "N C H W"]]:
+) -> tuple[Float[Tensor, "N E 2*h 2*w"], Float[Tensor, "N C H W"]]:
     """What a memory shows where the names are like those of the result: on average, and moved.
 
         a_ij = softmax_j(sharpness · ⟨name_i, key_j⟩) over the places j of all K images,
@@ -55,14 +58,15 @@ def fetch(
         sharpness: factor on the likeness of names.
 
     Returns:
-        The looks, two by two for every place, and the moved image.
+        The looks, two by two for every place, in E channels, and the moved image.
     """
-    (count, channels), (height, width) = memory.images.shape[1:3], names.shape[-2:]
+    count, (height, width) = memory.images.shape[1], names.shape[-2:]
+    colors = memory.values.shape[-1] - 3 * count
     found = _attend(rearrange(names * sharpness, "n d h w -> n (h w) d"), memory.keys, memory.values)
     found = rearrange(found, "n (h w) v -> n v h w", h=height)
-    looks = functional.pixel_shuffle(found[:, : 4 * channels], 2)
+    looks = functional.pixel_shuffle(found[:, :colors], 2)
     shares = rearrange(found[:, -count:], "n k h w -> (n k) 1 h w")
-    places = rearrange(found[:, 4 * channels : -count], "n (xy k) h w -> (n k) xy h w", k=count)
+    places = rearrange(found[:, colors:-count], "n (xy k) h w -> (n k) xy h w", k=count)
     shifts = places / shares.clamp(min=1e-4) - _centres(height, width, like=places)
     fine = memory.images.shape[-2:]
     field = functional.interpolate(torch.cat([shifts, shares], dim=1), size=fine, mode="bilinear", align_corners=False)
@@ -100,22 +104,27 @@ def _centres(height: int, width: int, *, like: Tensor) -> Float[Tensor, "2 h w"]
     return torch.stack(torch.meshgrid(rows, columns, indexing="ij")[::-1])
 
 
-def inpaint(frames: Float[Tensor, "N C H W"], hidden: Float[Tensor, "N 1 H W"]) -> Float[Tensor, "N C H W"]:
+def inpaint(
+    frames: Float[Tensor, "N C H W"], hidden: Float[Tensor, "N 1 H W"], *, pool: tuple[int, int] = (2, 2)
+) -> Float[Tensor, "N C H W"]:
     """Fill what is hidden from what is around it, by pull and push over a pyramid.
 
-    Pull: means over 2×2 places of the known share (1 - hidden) and of known · frame, down to one row or column. Push,
-    from coarse to fine: known · frame + (1 - known) · the coarser result, enlarged (Gortler et al. 1996, "The
-    Lumigraph", section 3.4).
+    Pull: means over ``pool`` places of the known share (1 - hidden) and of known · frame, until there is one row or
+    column. Push, from coarse to fine: known · frame + (1 - known) · the coarser result, enlarged (Gortler et al. 1996,
+    "The Lumigraph", section 3.4).
 
     Args:
         frames: to be filled.
         hidden: share of every pixel that is to be replaced, in [0, 1].
+        pool: rows and columns that become one: (2, 2) fills from all around, (1, 2) along rows, which goes on with a
+            skirting board, and (2, 1) along columns, which goes on with stripes. A row or column of which nothing is
+            known becomes black.
     """
     known = [1 - hidden]
     means = [frames * known[0]]
-    while min(means[-1].shape[-2:]) > 1:
-        known.append(functional.avg_pool2d(known[-1], 2, ceil_mode=True, count_include_pad=False))
-        means.append(functional.avg_pool2d(means[-1], 2, ceil_mode=True, count_include_pad=False))
+    while all(size > 1 for size, pooled in zip(means[-1].shape[-2:], pool, strict=True) if pooled > 1):
+        known.append(functional.avg_pool2d(known[-1], pool, ceil_mode=True, count_include_pad=False))
+        means.append(functional.avg_pool2d(means[-1], pool, ceil_mode=True, count_include_pad=False))
     filled = means[-1] / known[-1].clamp(min=1e-3)
     for mean, share in zip(means[-2::-1], known[-2::-1], strict=True):
         coarser = functional.interpolate(filled, size=mean.shape[-2:], mode="bilinear", align_corners=False)

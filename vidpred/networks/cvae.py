@@ -23,6 +23,7 @@ from vidpred.types import FrameShape, Gaussian
 
 PLACES = 1024  # in a frame that have a name, at most, where a resolution allows it: attention costs their square
 SHARPNESS = 20.0  # of attention between names, at the start
+FILLS = ((2, 2), (1, 2), (2, 1))  # of the scene where the person is: from all around, along rows, along columns
 
 
 class PoseFeatures(NamedTuple):
@@ -116,8 +117,11 @@ class CVAE(nn.Module):
             self.namer = nn.Conv2d(widths[self._named], name_channels, 1)
             self.sharpness = nn.Parameter(torch.tensor(SHARPNESS))
             self.scene_net = UNet(channels + shape.pose_channels, (half, quarter, eighth))
-            self.scene_head = nn.Conv2d(half, 4 * (channels + 1), 3, padding=1)
-            self.place_looks = nn.Conv2d(8 * (channels + 1), half, 3, padding=1)
+            self.hider = nn.Conv2d(half, 4, 3, padding=1)
+            self.place_fills = nn.Conv2d(4 * channels * len(FILLS), half, 3, padding=1)
+            self.refine_scene = ResBlock(half)
+            self.scene_head = nn.Conv2d(half, 4 * (channels + len(FILLS)), 3, padding=1)
+            self.place_looks = nn.Conv2d(4 * (2 * channels + 1), half, 3, padding=1)
 
         observed = max(1, eighth // 2)
         self.observer = nn.Conv2d(64 * channels, observed, 3, padding=1)
@@ -152,14 +156,22 @@ class CVAE(nn.Module):
         levels = self.pose_net(rearrange(poses, "b k p h w -> (b k) p h w"))
         names = rearrange(self._name(levels), "(b k) g h w -> b k g h w", b=clips)
         features, _, _ = self.scene_net(rearrange(torch.cat([frames, poses], dim=2), "b k c h w -> (b k) c h w"))
-        out = rearrange(self.scene_head(activate(features)), "n (c s) h w -> n c s h w", s=4).to(frames.dtype)
-        hidden, painted = torch.sigmoid(out[:, -1:] - 2), torch.tanh(out[:, :-1]) / 2
-        masks = rearrange(join_pixels(hidden), "(b k) c h w -> b k c h w", b=clips)
-        features, hidden, painted = (
-            rearrange(part, "(b k) ... -> b k ...", b=clips)[:, -1] for part in (features, hidden, painted)
-        )
-        scene = split_pixels(inpaint(frames[:, -1], masks[:, -1])) + hidden * painted
-        return Anchor(scene, features, remember(torch.cat([frames, masks], dim=2), names))
+        hidden = torch.sigmoid(self.hider(activate(features)).to(frames.dtype) - 2)
+        masks = rearrange(functional.pixel_shuffle(hidden, 2), "(b k) c h w -> b k c h w", b=clips)
+        last = rearrange(features, "(b k) d h w -> b k d h w", b=clips)[:, -1]
+        scene, last = self._paint_scene(frames[:, -1], masks[:, -1], last)
+        return Anchor(scene, last, remember(torch.cat([frames, masks], dim=2), names, colors=frames.shape[2]))
+
+    def _paint_scene(
+        self, frame: Float[Tensor, "B C H W"], hidden: Float[Tensor, "B 1 H W"], features: Float[Tensor, "B D h w"]
+    ) -> tuple[Float[Tensor, "B C s h w"], Float[Tensor, "B D h w"]]:
+        """A frame with what is hidden painted over, and its features: Σ w_i ⊙ fill_i + hidden ⊙ ½ tanh(painted)."""
+        fills = torch.stack([split_pixels(inpaint(frame, hidden, pool=pool)) for pool in FILLS], dim=1)
+        features = self.refine_scene(features + self.place_fills(rearrange(fills, "b f c s h w -> b (f c s) h w")))
+        out = rearrange(self.scene_head(activate(features)), "b (c s) h w -> b c s h w", s=4)
+        weights, painted = torch.split(out.to(frame.dtype), [len(FILLS), self.shape.channels], dim=1)
+        blend = (weights.softmax(dim=1)[:, :, None] * fills).sum(dim=1)
+        return blend + split_pixels(hidden) * torch.tanh(painted) / 2, features
 
     def encode_poses(self, poses: Float[Tensor, "B T P H W"]) -> PoseFeatures:
         """Features of all poses, and names of their places."""
@@ -218,12 +230,12 @@ class CVAE(nn.Module):
         looks = torch.full_like(before, 0.5)
         if context is not None:
             looks, moved = fetch(context.memory, pose.names, self.sharpness)
-            if looks.shape != moved.shape:
+            if looks.shape[-2:] != moved.shape[-2:]:
                 looks = functional.interpolate(looks, size=moved.shape[-2:], mode="bilinear", align_corners=False)
             looks, moved = split_pixels(looks), split_pixels(moved)
             fetched = rearrange(torch.cat([looks, moved], dim=1), "n c s h w -> n (c s) h w")
             half = half + context.features + self.place_looks(fetched)
-            looks, moved = looks[:, :-1], moved[:, :-1]  # without what was taken out
+            moved = moved[:, :-1]  # without what was taken out
         quarter = self.paint_quarter(self.down_quarter(half) + pose.quarter)
         eighth = self.paint_eighth(self.down_eighth(quarter) + pose.eighth + self.place_z(news))
         quarter = self.outer_quarter(quarter + self.up_quarter(eighth))
