@@ -4,7 +4,7 @@ from samples import PRIORS, SHAPE, TINY, lively
 
 from vidpred.data.dancers.film import Dancers
 from vidpred.networks import CVAE, LabCVAE, LearnedPrior, Model, StandardPrior
-from vidpred.networks.correspondence import fetch
+from vidpred.networks.correspondence import fetch, join_pixels
 from vidpred.networks.features import unbind_steps
 from vidpred.networks.latent import bound_logvar, reparameterize
 from vidpred.types import FrameShape, Gaussian
@@ -137,6 +137,19 @@ def test_the_anchor_remembers_all_context_frames():
     _, moved = fetch(model.context(frames, poses).memory, model.encode_poses(poses).names[:, 0], model.sharpness)
     (gradient,) = torch.autograd.grad(moved.square().sum(), frames)
     assert (gradient.abs().flatten(2).sum(2) > 0).all()
+
+
+def test_the_scene_is_the_context_where_nothing_is_hidden_and_filled_elsewhere():
+    model = lively(CVAE(FrameShape(3, 3, 24, 32), widths=(8, 8, 8), name_channels=4))
+    frames, poses = torch.rand(2, 2, 2, 3, 24, 32)
+    for bias, kept in ((-1e3, True), (1e3, False)):
+        torch.nn.init.constant_(model.hider.bias, bias)
+        scene = join_pixels(model.context(frames, poses).scene)
+        assert torch.allclose(scene, frames[:, -1], atol=1e-5) == kept
+    features = torch.rand(2, 8, 12, 16)
+    mask = torch.ones(2, 1, 24, 32)
+    first, second = (model._paint_scene(frames[:, moment], mask, features)[0] for moment in (0, 1))
+    assert torch.equal(first, second)  # what is hidden is not looked at
 
 
 def test_standard_prior_is_standard(model):

@@ -1,7 +1,7 @@
 """The default model: a light recurrent painter, told by the pose what is where, and by the context how it looks.
 
 What depends on poses and context alone is computed outside of the loop over time: a U-Net gives every place of a pose
-map a name, and a second U-Net takes the person out of the last context frame. A step fetches the context's pixels to
+map a name, and a second U-Net takes the person out of the last context frame and paints what is behind. A step fetches the context's pixels to
 the places of the same names, sees the previous frame and z, and corrects; z may say which colours its places have.
 Sources of features are added, not concatenated.
 """
@@ -165,7 +165,10 @@ class CVAE(nn.Module):
     def _paint_scene(
         self, frame: Float[Tensor, "B C H W"], hidden: Float[Tensor, "B 1 H W"], features: Float[Tensor, "B D h w"]
     ) -> tuple[Float[Tensor, "B C s h w"], Float[Tensor, "B D h w"]]:
-        """A frame with what is hidden painted over, and its features: Σ w_i ⊙ fill_i + hidden ⊙ ½ tanh(painted)."""
+        """A frame with what is hidden painted over, Σ w_i ⊙ fill_i + hidden ⊙ ½ tanh(painted), and its features.
+
+        First filled, then refined by a network that sees the fills, as in Yu et al. 2018 (arXiv 1801.07892).
+        """
         fills = torch.stack([split_pixels(inpaint(frame, hidden, pool=pool)) for pool in FILLS], dim=1)
         features = self.refine_scene(features + self.place_fills(rearrange(fills, "b f c s h w -> b (f c s) h w")))
         out = rearrange(self.scene_head(activate(features)), "b (c s) h w -> b c s h w", s=4)
