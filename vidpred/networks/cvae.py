@@ -1,9 +1,9 @@
 """The default model: a light recurrent painter, told by the pose what is where, and by the context how it looks.
 
 What depends on poses and context alone is computed outside of the loop over time: a U-Net gives every place of a pose
-map a name, and a second U-Net takes the person out of the last context frame and paints what is behind. A step fetches the context's pixels to
-the places of the same names, sees the previous frame and z, and corrects; z may say which colours its places have.
-Sources of features are added, not concatenated.
+map a name, and a second U-Net takes the person out of the last context frame and paints what is behind. A step fetches
+the context's pixels to the places of the same names, sees the previous frame and z, and corrects; z may say which
+colours its places have. Sources of features are added, not concatenated.
 """
 
 from collections.abc import Sequence
