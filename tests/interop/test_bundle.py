@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from samples import SHAPE, TINY, lively
 
 from vidpred.interop.bundle import is_bundle, read_bundle, write_bundle
-from vidpred.networks.checkpoint import CheckpointError, load_weights
+from vidpred.networks.checkpoint import FORMAT, CheckpointError, load_weights
 
 CONFIG = {"context_frames": 1, "seed": 3, "model": {"_target_": "vidpred.networks.CVAE"}, "trainer": {"max_epochs": 7}}
 METRICS = {
@@ -23,7 +23,7 @@ METRICS = {
 def checkpoint():
     model = lively(TINY["cvae"]())
     state = {f"model.{key}": value for key, value in model.to(memory_format=torch.channels_last).state_dict().items()}
-    about = {"format": 1, "version": "0.1.0", "shape": list(SHAPE), "config": CONFIG, "skeleton": None}
+    about = {"format": FORMAT, "version": "0.3.0", "shape": list(SHAPE), "config": CONFIG, "skeleton": None}
     return {"state_dict": {**state, "guard.skipped": torch.zeros(1)}, "vidpred": about}
 
 
