@@ -26,8 +26,8 @@ class MuonAdamW(Optimizer):
     optimizer for hidden layers in neural networks"). The factor 0.2 √max gives an update the size of AdamW's, so that
     both take the same learning rate (Liu et al. 2025, arXiv 2502.16982).
 
-    ``torch.optim.Muon`` computes the same in bfloat16, which took half of a training step on processors without
-    bfloat16 instructions; here it is float32, all matrices of one shape together.
+    ``torch.optim.Muon`` computes the same in bfloat16, which is slow on processors without instructions for it; here it
+    is float32, all matrices of one shape together.
 
     Args:
         params: all weights.
@@ -57,7 +57,7 @@ class MuonAdamW(Optimizer):
         matrices = [weight for weight in weights if weight.ndim > 1 and min(_matrix(weight).shape) >= SMALLEST]
         chosen = {id(weight) for weight in matrices}
         others = [weight for weight in weights if id(weight) not in chosen]
-        self._adamw = AdamW(
+        self._adamw = AdamW(  # in any case, so that it judges the options
             others or weights, lr=lr, betas=(betas[0], betas[1]), weight_decay=weight_decay, fused=fused
         )
         groups: list[dict[str, Any]] = []
@@ -103,7 +103,7 @@ class MuonAdamW(Optimizer):
 
 
 def orthogonalize(matrices: Float[Tensor, "n rows columns"]) -> Float[Tensor, "n rows columns"]:
-    """U Vᵀ of every matrix U Σ Vᵀ, about: singular values near the largest are brought to between 0.7 and 1.2.
+    """U Vᵀ of every matrix U Σ Vᵀ, about: singular values near the largest are brought to between 0.6 and 1.3.
 
     Five Newton-Schulz iterations X ← a X + (b X Xᵀ + c (X Xᵀ)²) X from X / ‖X‖, whose coefficients rather raise small
     singular values fast than bring all to 1 (Jordan et al. 2024). Below about 1/1000 of the norm they stay small.
