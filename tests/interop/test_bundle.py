@@ -23,7 +23,7 @@ METRICS = {
 def checkpoint():
     model = lively(TINY["cvae"]())
     state = {f"model.{key}": value for key, value in model.to(memory_format=torch.channels_last).state_dict().items()}
-    about = {"format": FORMAT, "version": "0.3.0", "shape": list(SHAPE), "config": CONFIG, "skeleton": None}
+    about = {"format": FORMAT, "version": "0.4.0", "shape": list(SHAPE), "config": CONFIG, "skeleton": None}
     return {"state_dict": {**state, "guard.skipped": torch.zeros(1)}, "vidpred": about}
 
 

@@ -7,6 +7,7 @@ from vidpred.networks import CVAE, LabCVAE, LearnedPrior, Model, StandardPrior
 from vidpred.networks.correspondence import fetch, join_pixels
 from vidpred.networks.features import unbind_steps
 from vidpred.networks.latent import bound_logvar, reparameterize
+from vidpred.networks.rollout import rollout
 from vidpred.types import FrameShape, Gaussian
 
 STOCK = FrameShape(3, 3, 32, 64)
@@ -150,6 +151,18 @@ def test_the_scene_is_the_context_where_nothing_is_hidden_and_filled_elsewhere()
     mask = torch.ones(2, 1, 24, 32)
     first, second = (model._paint_scene(frames[:, moment], mask, features)[0] for moment in (0, 1))
     assert torch.equal(first, second)  # what is hidden is not looked at
+
+
+@pytest.mark.parametrize("name", ["cvae", "cvae-no-anchor"])
+def test_colours_cannot_run_away_however_long_a_rollout(name):
+    model = lively(TINY[name](prior=LearnedPrior))
+    with torch.no_grad():
+        for weight in model.head.parameters():
+            weight.mul_(20)
+    frames = rollout(model, torch.rand(2, 1, 3, 16, 24), torch.rand(2, 100, 3, 16, 24), z="mean")
+    assert frames.min() >= -0.5
+    assert frames.max() <= 1.5
+    assert not torch.allclose(frames[:, -1], frames[:, 0], atol=0.1)
 
 
 def test_standard_prior_is_standard(model):

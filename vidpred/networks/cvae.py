@@ -57,16 +57,17 @@ class Anchor(NamedTuple):
 class CVAE(nn.Module):
     """Our conditional VAE.
 
-    Every pixel of the frame is a blend of what is painted anew, the previous frame, the scene and the moved context,
-    and a small residual. What z tells beyond its prior's mean m_t takes part in painting, and moves the mean colours of
-    its places, as far as it is to be trusted:
+    Every pixel of the frame is a blend of what is painted anew, the previous frame, the scene and the moved context.
+    What z tells beyond its prior's mean m_t takes part in painting, and moves the mean colours of its places, as far as
+    it is to be trusted:
 
-        painted = w₁ ⊙ (looks + ½ tanh(detail)) + w₂ ⊙ x_t-1 + w₃ ⊙ scene + w₄ ⊙ moved + residual / 10,
+        painted = w₁ ⊙ (looks + ½ tanh(detail)) + w₂ ⊙ x_t-1 + w₃ ⊙ scene + w₄ ⊙ moved,
         x̂_t = painted + enlarge(trust ⊙ told(z_t − m_t)),
 
     with w a softmax over the four, scene the last context frame without the person, looks and moved what the context
     shows where its pose is like the present one (see ``fetch``). Without an anchor there are only the first two, and
-    looks are grey.
+    looks are grey. At z = m_t a frame lies between its sources, or by ½ beyond looks: however long a rollout, its
+    colours cannot run away. (A residual added to every frame did: beyond the length of training clips it summed up.)
 
     The posterior's mean starts near the colours of its places, the learned prior's near those of the previous frame,
     and told as their inverse: z lives from the first step on. Where it has to be discovered it had no part in the
@@ -146,7 +147,7 @@ class CVAE(nn.Module):
         self.up_quarter, self.up_half = Up(eighth, quarter), Up(quarter, half)
         self.outer_quarter = ResBlock(quarter)
         self.sources = 4 if anchor else 2
-        self.head = nn.Conv2d(half, 4 * (2 * channels + self.sources), 3, padding=1)
+        self.head = nn.Conv2d(half, 4 * (channels + self.sources), 3, padding=1)
 
     def context(self, frames: Float[Tensor, "B K C H W"], poses: Float[Tensor, "B K P H W"]) -> Anchor | None:
         """The scene of the last frame, its features, and all K frames to fetch pixels from."""
@@ -246,10 +247,9 @@ class CVAE(nn.Module):
 
         # the blend is computed in the frames' precision, also under autocast
         out = rearrange(self.head(activate(half)), "n (c s) h w -> n c s h w", s=4).to(before.dtype)
-        channels = self.shape.channels
-        detail, residual, weights = torch.split(out, [channels, channels, self.sources], dim=1)
+        detail, weights = torch.split(out, [self.shape.channels, self.sources], dim=1)
         weights = torch.cat([weights[:, :1] + pose.body[:, None], weights[:, 1:]], dim=1).softmax(dim=1)
-        frame = weights[:, :1] * (looks + torch.tanh(detail) / 2) + weights[:, 1:2] * before + residual / 10
+        frame = weights[:, :1] * (looks + torch.tanh(detail) / 2) + weights[:, 1:2] * before
         if context is not None:
             frame = frame + weights[:, 2:3] * context.scene + weights[:, 3:] * moved
         return join_pixels(frame) + self._shift_colors(eighth, news), None
