@@ -1,5 +1,6 @@
 """Small data, models and runs for all tests."""
 
+import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
@@ -25,9 +26,10 @@ settings.register_profile("vidpred", deadline=None, max_examples=50)
 settings.load_profile("vidpred")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _quiet_machine() -> None:
-    torch.set_num_threads(1)  # pytest-xdist runs one process a core
+def pytest_configure() -> None:
+    """One thread for tests, commands and notebooks that tests start: pytest-xdist runs one process a core."""
+    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @pytest.fixture(scope="session")

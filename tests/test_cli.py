@@ -23,7 +23,7 @@ def vidpred(
     *arguments: str, cwd: Path, cache: Path, module: str | None = "vidpred.run"
 ) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", module] if module else [str(Path(sys.executable).with_name("vidpred"))]
-    environment = {**os.environ, "VIDPRED_CACHE": str(cache), "OMP_NUM_THREADS": "2"}
+    environment = {**os.environ, "VIDPRED_CACHE": str(cache)}
     return subprocess.run([*command, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
 
 

@@ -28,7 +28,7 @@ def test_the_wheel_trains_in_an_empty_folder(tmp_path, cache):
         assert str(ROOT) in finder.read_text()  # an editable install adds a path that .pth files lent do not
     folder = tmp_path / "empty"
     folder.mkdir()
-    environment = {**os.environ, "VIDPRED_CACHE": str(cache), "OMP_NUM_THREADS": "2"}
+    environment = {**os.environ, "VIDPRED_CACHE": str(cache)}
     code = "import vidpred; print(vidpred.__file__)"
     where = subprocess.run(
         [python, "-c", code], cwd=folder, env=environment, capture_output=True, text=True, check=True

@@ -29,7 +29,7 @@ MEASURED = ("seconds", "speed/", "hp/")  # of the machine, not of the model
 
 def start(folder: Path, cache: Path, *options: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "vidpred.run", *OPTIONS, *options, f"hydra.run.dir={folder}", "resume=auto"]
-    environment = {**os.environ, "VIDPRED_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "VIDPRED_CACHE": str(cache)}
     return subprocess.Popen(command, cwd=folder.parent, env=environment, text=True, start_new_session=True,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
 

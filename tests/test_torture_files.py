@@ -69,7 +69,7 @@ def start(script: str, out: str, cwd: Path) -> subprocess.Popen[str]:
     file = cwd / f"{out}.py"
     file.write_text(SLOWLY + script.replace("OUT", out))
     places = [str(TESTS), str(TESTS / "preparation"), os.environ.get("PYTHONPATH", "")]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(places)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
     return subprocess.Popen([sys.executable, str(file)], cwd=cwd, env=environment, text=True, start_new_session=True,
                             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)  # fmt: skip
 

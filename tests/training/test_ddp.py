@@ -22,7 +22,7 @@ TESTS = Path(__file__).resolve().parents[1]
 
 def vidpred(*options: str, cwd: Path, cache: Path) -> subprocess.CompletedProcess[str]:
     places = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, "VIDPRED_CACHE": str(cache), "OMP_NUM_THREADS": "1", "PYTHONPATH": places}
+    environment = {**os.environ, "VIDPRED_CACHE": str(cache), "PYTHONPATH": places}
     answer = subprocess.run(
         [sys.executable, "-m", "vidpred.run", "experiment=debug", "model.widths=[8,8,8]", "baselines=false", *options],
         cwd=cwd, env=environment, capture_output=True, text=True, timeout=300,
@@ -114,7 +114,7 @@ def test_schedules_are_the_same_numbers_in_every_process(tmp_path, cache):
 @pytest.fixture
 def endless(tmp_path, cache):
     """A run of two processes in full swing: its folder, the first process and the number of the other."""
-    environment = {**os.environ, "VIDPRED_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "VIDPRED_CACHE": str(cache)}
     options = ("experiment=debug", "model.widths=[8,8,8]", "baselines=false", "trainer=ddp_cpu", "data.batch_size=1",
                "trainer.max_epochs=1000", "logger=none", f"hydra.run.dir={tmp_path / 'run'}")  # fmt: skip
     command = [sys.executable, "-m", "vidpred.run", *options]
@@ -159,7 +159,7 @@ def test_a_signal_to_either_process_stops_both_after_the_same_step(endless, firs
 
 def test_torchrun_starts_the_processes(tmp_path, cache):
     options = ("experiment=debug", "model.widths=[8,8,8]", "baselines=false", "trainer=ddp_cpu", "data.batch_size=1")
-    environment = {**os.environ, "VIDPRED_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "VIDPRED_CACHE": str(cache)}
     torchrun = [str(Path(sys.executable).with_name("torchrun")), "--standalone", "--nproc-per-node", "2"]
     answer = subprocess.run([*torchrun, "-m", "vidpred.run", *options, "hydra.run.dir=torchrun"], cwd=tmp_path,
                             env=environment, capture_output=True, text=True, timeout=300)  # fmt: skip
