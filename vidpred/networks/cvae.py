@@ -66,8 +66,8 @@ class CVAE(nn.Module):
 
     with w a softmax over the four, scene the last context frame without the person, looks and moved what the context
     shows where its pose is like the present one (see ``fetch``). Without an anchor there are only the first two, and
-    looks are grey. At z = m_t a frame lies between its sources, or by ½ beyond looks: however long a rollout, its
-    colours cannot run away. (A residual added to every frame did: beyond the length of training clips it summed up.)
+    looks are grey. At z = m_t no colour leaves [−½, 1½], however long a rollout: a residual that is added to every
+    frame would sum up beyond the length of training clips.
 
     The posterior's mean starts near the colours of its places, the learned prior's near those of the previous frame,
     and told as their inverse: z lives from the first step on. Where it has to be discovered it had no part in the
