@@ -23,7 +23,7 @@ def plan_of(cfg):
 def test_a_plan_needs_no_data_where_an_epoch_has_a_number_of_clips(monkeypatch, tmp_path):
     monkeypatch.setenv("VIDPRED_CACHE", str(tmp_path / "empty"))
     plan = plan_of(assembly.compose("run_dir=unused", "trainer=cpu", "trainer.max_epochs=24"))
-    assert (plan.epochs, plan.steps) == (24, 24 * 32)
+    assert (plan.epochs, plan.steps) == (24, 24 * 64)
     assert not (tmp_path / "empty").exists()
 
 
