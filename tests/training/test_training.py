@@ -159,8 +159,8 @@ def test_the_equivalent_beta_is_said_once_at_the_start(compose, tmp_path, capsys
 def test_overfits_one_clip(compose):
     cfg = compose("logger=none", "baselines=false", "trainer.precision=32-true", "data.train_clips=1",
                   "data.train_frames=4", "data.batch_size=1", "data.clips_per_epoch=1", "data.random_start=false",
-                  "data.stochastic=0.0", "teacher_forcing=never", "trainer.max_epochs=150",
-                  "trainer.check_val_every_n_epoch=150", "optimizer.lr=3e-3", "kl_anneal.beta_stop=1e-3")  # fmt: skip
+                  "data.stochastic=0.0", "teacher_forcing=never", "trainer.max_epochs=300",
+                  "trainer.check_val_every_n_epoch=300", "optimizer.lr=3e-3", "kl_anneal.beta_stop=1e-3")  # fmt: skip
     run = fit(cfg)
     store = run.data.store("train")
     frames, poses = (pixels.float() / 255 for pixels in whole_sequence(store, run.data.poses, 0))
