@@ -57,3 +57,16 @@ def test_several_scales_need_large_frames():
     assert np.all(ms_ssim(1 - frames, frames, data_range=1.0).numpy() < 0.5)
     with pytest.raises(ValueError, match="height must be larger"):
         ms_ssim(frames[..., 1:, :], frames[..., 1:, :], data_range=1.0)
+
+
+def test_autocast_does_not_round_it():
+    """Validation runs under the trainer's precision: in bfloat16, smooth frames would score anything."""
+    size = MS_SSIM_SIZE
+    ramp = torch.linspace(0.5, 0.6, size).expand(1, 1, 3, size, size)
+    noisy = ramp + 0.01 * torch.randn(ramp.shape, generator=torch.Generator().manual_seed(2))
+    scores = {}
+    for enabled in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            similar = [ssim(noisy, ramp, data_range=1.0, window=window) for window in ("gaussian", "uniform")]
+            scores[enabled] = torch.cat([*similar, ms_ssim(noisy, ramp, data_range=1.0)])
+    assert scores[True].tolist() == scores[False].tolist()

@@ -46,6 +46,15 @@ def test_matrices_are_made_orthogonal_in_float32():
     assert torch.isfinite(orthogonalize(torch.zeros(1, 24, 24))).all()
 
 
+def test_rounded_products_do_not_run_away():
+    """In float32 as TF32 or bfloat16 make it, X Xᵀ of a matrix of low rank has eigenvalues below 0."""
+    draws = torch.Generator().manual_seed(0)
+    matrices = torch.randn(3, 48, 2, generator=draws) @ torch.randn(3, 2, 432, generator=draws)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = orthogonalize(matrices)
+    assert torch.linalg.svdvals(found.float()).max() < 1.3
+
+
 def test_it_is_muon_for_matrices_and_adamw_for_the_rest():
     """Beside torch's own two optimizers, on matrices that are copied by hand."""
     ours, theirs = networks(), networks()

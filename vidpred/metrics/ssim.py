@@ -1,4 +1,7 @@
-"""Structural similarity of every frame (Wang et al. 2004, doi 10.1109/TIP.2003.819861)."""
+"""Structural similarity of every frame (Wang et al. 2004, doi 10.1109/TIP.2003.819861).
+
+In float32 or better whatever autocast says: variances are small differences of large numbers.
+"""
 
 from typing import Literal
 
@@ -73,9 +76,10 @@ def ssim_map(
     if window == "uniform":
         values = _uniform_map(x, y, data_range=data_range)
     else:
-        whole = structural_similarity_index_measure(
-            x, y, data_range=data_range, sigma=1.5, reduction="none", return_full_image=True
-        )
+        with torch.autocast(x.device.type, enabled=False):
+            whole = structural_similarity_index_measure(
+                x, y, data_range=data_range, sigma=1.5, reduction="none", return_full_image=True
+            )
         assert isinstance(whole, tuple)
         edge = size // 2  # there the window sees reflections
         values = whole[1][..., edge : whole[1].shape[-2] - edge, edge : whole[1].shape[-1] - edge]
@@ -92,9 +96,10 @@ def ms_ssim(
     """
     check_shapes(predicted, target)
     x, y = (rearrange(frames.float(), "b t c h w -> (b t) c h w") for frames in (predicted, target))
-    values: Tensor = multiscale_structural_similarity_index_measure(
-        x, y, data_range=data_range, reduction="none", normalize="relu"
-    )
+    with torch.autocast(x.device.type, enabled=False):
+        values: Tensor = multiscale_structural_similarity_index_measure(
+            x, y, data_range=data_range, reduction="none", normalize="relu"
+        )
     return rearrange(values, "(b t) -> b t", b=len(predicted))
 
 
@@ -102,7 +107,7 @@ def _uniform_map(
     predicted: Float[Tensor, "N C H W"], target: Float[Tensor, "N C H W"], *, data_range: float
 ) -> Float[Tensor, "N C h w"]:
     """SSIM at every place of the window; torchmetrics knows no sample covariance."""
-    x, y = predicted.double(), target.double()  # variances are small differences of large numbers
+    x, y = predicted.double(), target.double()
     channels = x.shape[1]
     moments = functional.avg_pool2d(torch.cat([x, y, x * x, y * y, x * y], dim=1), _UNIFORM, stride=1)
     mean_x, mean_y, xx, yy, xy = torch.split(moments, channels, dim=1)

@@ -12,7 +12,7 @@ from torch.optim import AdamW, Optimizer
 
 SMALLEST = 24  # rank that a matrix can have, from which on Muon is worth its work
 _ITERATION = (3.4445, -4.7750, 2.0315)  # coefficients of Jordan et al. 2024, steep at 0
-_ITERATIONS = 5
+_ITERATIONS = (2, 3)  # X Xᵀ is computed anew in between
 
 
 class MuonAdamW(Optimizer):
@@ -105,17 +105,26 @@ class MuonAdamW(Optimizer):
 def orthogonalize(matrices: Float[Tensor, "n rows columns"]) -> Float[Tensor, "n rows columns"]:
     """U Vᵀ of every matrix U Σ Vᵀ, about: singular values near the largest are brought to between 0.6 and 1.3.
 
-    Five Newton-Schulz iterations X ← a X + (b X Xᵀ + c (X Xᵀ)²) X from X / ‖X‖, whose coefficients rather raise small
-    singular values fast than bring all to 1 (Jordan et al. 2024). Below about 1/1000 of the norm they stay small.
+    Five Newton-Schulz iterations X ← P X, P = a + b X Xᵀ + c (X Xᵀ)², from X / ‖X‖, whose coefficients rather raise
+    small singular values fast than bring all to 1 (Jordan et al. 2024). Below about 1/1000 of the norm they stay small.
+    The P are polynomials of one symmetric matrix and commute, so that X Xᵀ ← P X Xᵀ P: iterations take place among
+    matrices of rows × rows, and X meets the product of their P ("Gram Newton-Schulz", Zhang et al. 2026,
+    tridao.me/blog/2026/gram-newton-schulz). Where products are rounded, as in TF32, X Xᵀ can get eigenvalues below 0,
+    which the iterations would enlarge without bounds: it is computed anew after two of them.
     """
     if matrices.shape[1] > matrices.shape[2]:
         return orthogonalize(matrices.mT).mT
     linear, cubic, quintic = _ITERATION
     found = matrices.float()
     found = found / found.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
-    for _ in range(_ITERATIONS):
+    for iterations in _ITERATIONS:
         gram = found @ found.mT
-        found = torch.baddbmm(found, torch.baddbmm(gram, gram, gram, beta=cubic, alpha=quintic), found, beta=linear)
+        product = torch.eye(gram.shape[1], device=gram.device)
+        for _ in range(iterations):
+            polynomial = torch.baddbmm(gram, gram, gram, beta=cubic, alpha=quintic)
+            polynomial.diagonal(dim1=1, dim2=2).add_(linear)
+            product, gram = polynomial @ product, polynomial @ gram @ polynomial
+        found = product @ found
     return found.to(matrices.dtype)
 
 
