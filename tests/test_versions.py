@@ -22,8 +22,8 @@ from vidpred.runfolder import FORMAT, RunFolder, RunFolderError
 FIXTURES = Path(__file__).parent / "fixtures"
 
 
-EARLIER = ("0.1.0", "0.2.0", "0.3.0")
-NOW = "0.4.0"
+EARLIER = ("0.1.0", "0.2.0", "0.3.0", "0.4.0")
+NOW = "0.5.0"
 
 
 def copy(version: str, tmp_path: Path) -> Path:

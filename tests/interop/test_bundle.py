@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file
 from samples import SHAPE, TINY, lively
 
+from vidpred import __version__
 from vidpred.interop.bundle import is_bundle, read_bundle, write_bundle
 from vidpred.networks.checkpoint import FORMAT, CheckpointError, load_weights
 
@@ -23,7 +24,7 @@ METRICS = {
 def checkpoint():
     model = lively(TINY["cvae"]())
     state = {f"model.{key}": value for key, value in model.to(memory_format=torch.channels_last).state_dict().items()}
-    about = {"format": FORMAT, "version": "0.4.0", "shape": list(SHAPE), "config": CONFIG, "skeleton": None}
+    about = {"format": FORMAT, "version": __version__, "shape": list(SHAPE), "config": CONFIG, "skeleton": None}
     return {"state_dict": {**state, "guard.skipped": torch.zeros(1)}, "vidpred": about}
 
 

@@ -42,7 +42,9 @@ def naively(memory_images, names, keys, sharpness, stride):
         )[0]
         y, x = torch.meshgrid(torch.arange(float(height)), torch.arange(float(width)), indexing="ij")
         grid = torch.stack([(2 * (x + fine[0]) + 1) / width - 1, (2 * (y + fine[1]) + 1) / height - 1], dim=-1)[None]
-        picked = functional.grid_sample(memory_images[k][None], grid, padding_mode="border", align_corners=False)[0]
+        picked = functional.grid_sample(
+            memory_images[k][None], grid, mode="bicubic", padding_mode="border", align_corners=False
+        )[0]
         moved += fine[2] * picked
     return looks, moved
 

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from einops import rearrange
 from samples import PRIORS, SHAPE, TINY, lively
 
 from vidpred.data.dancers.film import Dancers
@@ -138,6 +139,18 @@ def test_the_anchor_remembers_all_context_frames():
     _, moved = fetch(model.context(frames, poses).memory, model.encode_poses(poses).names[:, 0], model.sharpness)
     (gradient,) = torch.autograd.grad(moved.square().sum(), frames)
     assert (gradient.abs().flatten(2).sum(2) > 0).all()
+
+
+def test_the_names_of_the_context_learn_to_see_its_frames():
+    """At first they are those of its poses."""
+    frames, poses = torch.rand(2, 1, 1, 3, 16, 24)
+    model = TINY["cvae"]()
+    keys = model.context(frames, poses).memory.keys
+    assert torch.allclose(keys, rearrange(model.encode_poses(poses).names, "n k d h w -> n (k h w) d"))
+    model = lively(model)
+    first, second = (model.context(picture, poses).memory.keys for picture in (frames, 1 - frames))
+    assert not torch.allclose(first, second, atol=1e-3)
+    assert torch.allclose(second.norm(dim=-1), torch.ones(()))
 
 
 def test_the_scene_is_the_context_where_nothing_is_hidden_and_filled_elsewhere():

@@ -8,7 +8,7 @@ from torch import nn
 
 from vidpred.limits import check_archive
 
-FORMAT = 4
+FORMAT = 5
 REPLACED = "vidpred.networks.CVAE"  # whose layers were others in every earlier format
 
 

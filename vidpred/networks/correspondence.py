@@ -45,12 +45,13 @@ def fetch(
 
         a_ij = softmax_j(sharpness · ⟨name_i, key_j⟩) over the places j of all K images,
         looks_i = Σ_j a_ij · colours_j, the mean colours of the four quarters of a place,
-        moved(x) = Σ_k share_k(x) · image_k(x + shift_k(x)), bilinear.
+        moved(x) = Σ_k share_k(x) · image_k(x + shift_k(x)), bicubic.
 
     share_k = Σ_{j in k} a_ij is how much attention falls on image k; shift_k, the way from place i to the mean of the
-    places attended to there, is interpolated between places, so that limbs turn and stretch. Attention is that of
-    Vaswani et al. 2017 (arXiv 1706.03762), between normalized names as in Zhang et al. 2020 (arXiv 2004.05571), who
-    fetch the colours alone. Outside of an image its edge is repeated.
+    places attended to there, is interpolated between places, so that limbs turn and stretch. Bilinear pixels would
+    blur at every half pixel's shift; see Keys 1981 (doi 10.1109/TASSP.1981.1163711). Attention is that of Vaswani et
+    al. 2017 (arXiv 1706.03762), between normalized names as in Zhang et al. 2020 (arXiv 2004.05571), who fetch the
+    colours alone. Outside of an image its edge is repeated.
 
     Args:
         memory: the images to take pixels from.
@@ -71,7 +72,9 @@ def fetch(
     fine = memory.images.shape[-2:]
     field = functional.interpolate(torch.cat([shifts, shares], dim=1), size=fine, mode="bilinear", align_corners=False)
     grid = rearrange(field[:, :2] + _centres(*fine, like=field), "n xy h w -> n h w xy")
-    moved = functional.grid_sample(memory.images.flatten(0, 1), grid, padding_mode="border", align_corners=False)
+    moved = functional.grid_sample(
+        memory.images.flatten(0, 1), grid, mode="bicubic", padding_mode="border", align_corners=False
+    )
     return looks, rearrange(moved * field[:, 2:], "(n k) c h w -> n k c h w", k=count).sum(dim=1)
 
 

@@ -1,9 +1,10 @@
 """The default model: a light recurrent painter, told by the pose what is where, and by the context how it looks.
 
 What depends on poses and context alone is computed outside of the loop over time: a U-Net gives every place of a pose
-map a name, and a second U-Net takes the person out of the last context frame and paints what is behind. A step fetches
-the context's pixels to the places of the same names, sees the previous frame and z, and corrects; z may say which
-colours its places have. Sources of features are added, not concatenated.
+map a name, and a second U-Net, which sees the context's frames, corrects the names there, takes the person out of the
+last frame and paints what is behind. A step fetches the context's pixels to the places of the same names, sees the
+previous frame and z, and corrects; z may say which colours its places have. Sources of features are added, not
+concatenated.
 """
 
 from collections.abc import Sequence
@@ -116,6 +117,8 @@ class CVAE(nn.Module):
             sizes = [shape.height * shape.width // stride**2 for stride in (2, 4, 8)]
             self._named = next((level for level, size in enumerate(sizes) if size <= PLACES), 2)
             self.namer = nn.Conv2d(widths[self._named], name_channels, 1)
+            self.keyer = nn.Conv2d(widths[self._named], name_channels, 1, bias=False)
+            nn.init.zeros_(self.keyer.weight)
             self.sharpness = nn.Parameter(torch.tensor(SHARPNESS))
             self.scene_net = UNet(channels + shape.pose_channels, (half, quarter, eighth))
             self.hider = nn.Conv2d(half, 4, 3, padding=1)
@@ -155,8 +158,9 @@ class CVAE(nn.Module):
             return None
         clips = frames.shape[0]
         levels = self.pose_net(rearrange(poses, "b k p h w -> (b k) p h w"))
-        names = rearrange(self._name(levels), "(b k) g h w -> b k g h w", b=clips)
-        features, _, _ = self.scene_net(rearrange(torch.cat([frames, poses], dim=2), "b k c h w -> (b k) c h w"))
+        seen = self.scene_net(rearrange(torch.cat([frames, poses], dim=2), "b k c h w -> (b k) c h w"))
+        names = rearrange(self._name(levels, seen), "(b k) g h w -> b k g h w", b=clips)
+        features = seen[0]
         hidden = torch.sigmoid(self.hider(activate(features)).to(frames.dtype) - 2)
         masks = rearrange(functional.pixel_shuffle(hidden, 2), "(b k) c h w -> b k c h w", b=clips)
         last = rearrange(features, "(b k) d h w -> b k d h w", b=clips)[:, -1]
@@ -185,9 +189,11 @@ class CVAE(nn.Module):
         features = PoseFeatures(half, quarter, eighth, names, body, observed)
         return PoseFeatures(*(rearrange(level, "(b t) ... -> b t ...", b=poses.shape[0]) for level in features))
 
-    def _name(self, levels: Sequence[Tensor]) -> Float[Tensor, "N G h w"]:
-        """Names of the places of a pose."""
+    def _name(self, levels: Sequence[Tensor], seen: Sequence[Tensor] | None = None) -> Float[Tensor, "N G h w"]:
+        """Names of the places of a pose. A frame, where it is seen, tells which limb is in front, and what is worn."""
         names: Tensor = self.namer(activate(levels[self._named]))
+        if seen is not None:
+            names = names + self.keyer(activate(seen[self._named]))
         return functional.normalize(names.to(torch.promote_types(names.dtype, torch.float32)), dim=1)
 
     def encode_frames(self, frames: Float[Tensor, "N C H W"]) -> FrameFeatures:

@@ -115,7 +115,7 @@ def orthogonalize(matrices: Float[Tensor, "n rows columns"]) -> Float[Tensor, "n
     if matrices.shape[1] > matrices.shape[2]:
         return orthogonalize(matrices.mT).mT
     linear, cubic, quintic = _ITERATION
-    found = matrices.float()
+    found: Tensor = matrices.float()
     found = found / found.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
     for iterations in _ITERATIONS:
         gram = found @ found.mT
