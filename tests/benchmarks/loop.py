@@ -20,7 +20,7 @@ from vidpred.data.datamodule import to_batch
 from vidpred.networks import unroll
 from vidpred.schedules.teacher_forcing import toss
 
-STEPS, PAIRS = 30, 5
+STEPS, PAIRS = 20, 5
 
 
 def config(*overrides: str):
