@@ -9,7 +9,7 @@ from lightning import Callback, Trainer
 from PIL import Image
 from samples import TINY, lively
 
-from vidpred import assembly
+from vidpred import __version__, assembly
 from vidpred.data.clips import whole_sequence
 from vidpred.data.datamodule import to_batch
 from vidpred.metrics import psnr
@@ -187,6 +187,7 @@ def test_the_run_folder_describes_the_run(compose, tmp_path):
     assert about["seed"] == 0
     assert about["data"] == run.data.source.fingerprint
     assert torch.__version__.startswith(about["versions"]["torch"])
+    assert about["versions"]["vidpred"] == __version__  # of the code that ran, not of what was installed once
     rows = folder.read_rows()
     assert [row["epoch"] for row in rows] == [0, 1]
     for name in ("train/loss", "train/reconstruction", "train/kl", "schedule/beta", "schedule/forcing_prob", "psnr/val",

@@ -12,9 +12,10 @@ from typing import Any
 import torch
 import yaml
 
+from vidpred import __version__
 from vidpred.runfolder import RunFolder
 
-_PACKAGES = ("vidpred", "torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "numpy", "einops")
+_PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "numpy", "einops")
 
 
 def describe(
@@ -49,7 +50,7 @@ def describe(
             "precision": precision,
             "device": _device(),
             "python": platform.python_version(),
-            "versions": {name: _version(name) for name in _PACKAGES},
+            "versions": {"vidpred": __version__} | {name: _version(name) for name in _PACKAGES},
         },
     )
 
