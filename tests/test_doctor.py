@@ -32,7 +32,7 @@ class Painter(nn.Module):
         self.first = frames[:, -1]
         return frames[:, -1]
 
-    def encode_poses(self, poses):
+    def encode_poses(self, poses, context):
         return poses.mean(dim=(2, 3, 4), keepdim=True)[:, :, 0]
 
     def encode_frames(self, frames):
@@ -49,10 +49,8 @@ class Painter(nn.Module):
         zero = previous.new_zeros(len(previous), *Z)
         return Gaussian(zero, zero)
 
-    def decode(self, previous, pose, z, prior, context, carry):
-        frame = (
-            context if len(context) == len(previous) else context.repeat_interleave(len(previous) // len(context), 0)
-        )
+    def decode(self, previous, pose, z, prior, carry):
+        frame = self.first.repeat_interleave(len(previous) // len(self.first), 0)
         return frame + self.gain * functional.interpolate(z, size=(SHAPE.height, SHAPE.width)), None
 
 

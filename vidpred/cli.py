@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vidpred.configuration import find_conf, register_resolvers
+from vidpred.memory import keep_memory
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -106,6 +107,7 @@ def launch(verb: str, task: "Callable[[DictConfig], Any]") -> None:
 
 def _run_hydra(verb: str, task: "Callable[[DictConfig], Any]", failures: list[Failure]) -> None:
     """Let Hydra call the task, once or for every job of a sweep; what fails in jobs is added to ``failures``."""
+    keep_memory()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands errors on instead of printing them
     import hydra
 

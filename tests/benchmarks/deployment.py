@@ -50,13 +50,12 @@ def forms(model, folder: Path, frames, poses, noise) -> dict:
     plain = model.to(memory_format=torch.contiguous_format)
     export_torch(plain, folder / "torch", context_frames=1)
     export_onnx(plain, folder / "onnx", context_frames=1)
-    kept = json.loads((folder / "torch" / "export.json").read_text())["kept"]
     graphs = {
         "torch.export": [torch.export.load(folder / "torch" / f"{part}.pt2").module() for part in ("encoder", "step")],
         "ONNX": [onnx_part(folder / "onnx", part) for part in ("encoder", "step")],
     }
     for name, pair in graphs.items():
-        found[name] = partial(rollout_exported, *pair, frames, poses, noise, kept=kept)
+        found[name] = partial(rollout_exported, *pair, frames, poses, noise)
     model.to(memory_format=torch.channels_last)
     return found
 

@@ -18,6 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from vidpred.assembly import build_model, compose
 from vidpred.assembly.devices import find_device
+from vidpred.memory import keep_memory
 from vidpred.networks import LabCVAE, unroll
 from vidpred.networks.latent import reparameterize
 from vidpred.objectives import Elbo
@@ -42,13 +43,13 @@ def plain_loop(model: LabCVAE, film: Tensor, poses: Tensor, noise: Tensor, *, fo
     """Every frame on its own: pose, target and previous frame are encoded where they are needed."""
     previous, found = film[:, 0], []
     for step in range(noise.shape[1]):
-        pose = model.encode_poses(poses[:, step + 1 : step + 2])[:, 0]
+        pose = model.encode_poses(poses[:, step + 1 : step + 2], None)[:, 0]
         if forced:
             previous = film[:, step]
         posterior = model.posterior(model.encode_frames(film[:, step + 1]), pose)
         seen, z = model.encode_frames(previous), reparameterize(posterior, noise[:, step])
         prior = model.prior(seen, pose)
-        previous, _ = model.decode(seen, pose, z, prior, None, None)
+        previous, _ = model.decode(seen, pose, z, prior, None)
         found.append((previous, *posterior, *prior))
     frames, *rest = (torch.stack(parts, dim=1) for parts in zip(*found, strict=True))
     return Prediction(frames, Gaussian(*rest[:2]), Gaussian(*rest[2:]))
@@ -56,6 +57,7 @@ def plain_loop(model: LabCVAE, film: Tensor, poses: Tensor, noise: Tensor, *, fo
 
 def main(*, short: bool = False) -> dict[str, float]:
     """Print the table; the ratios."""
+    keep_memory()
     device = find_device("auto")
     torch.manual_seed(0)
     cfg = compose("run_dir=unused", "model=lab", "prior=standard")

@@ -17,6 +17,7 @@ from lightning import Callback
 
 from vidpred import assembly
 from vidpred.data.datamodule import to_batch
+from vidpred.memory import keep_memory
 from vidpred.networks import unroll
 from vidpred.schedules.teacher_forcing import toss
 
@@ -79,6 +80,7 @@ def bare_loop(run) -> float:
 
 def main(*overrides: str, short: bool = False) -> dict[str, float]:
     """Print the table; the ratios."""
+    keep_memory()
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.simplefilter("ignore")  # of schedules in a run of one epoch
     ratios, shares, pairs = [], [], 3 if short else PAIRS

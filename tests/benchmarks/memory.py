@@ -21,9 +21,11 @@ def measure(length: int, recompute: bool) -> dict[str, float]:
 
     from vidpred.assembly import build_model, compose
     from vidpred.assembly.devices import find_device
+    from vidpred.memory import keep_memory
     from vidpred.networks import unroll
     from vidpred.types import FrameShape
 
+    keep_memory()
     device = find_device("auto")
     torch.manual_seed(0)
     model = build_model(compose("run_dir=unused"), FrameShape(3, 3, 64, 64)).to(device)

@@ -15,6 +15,7 @@ from peaks import Peak
 
 from vidpred.assembly import build_model, compose
 from vidpred.assembly.devices import find_device
+from vidpred.memory import keep_memory
 from vidpred.networks import Model
 from vidpred.networks.rollout import stream_rollout
 from vidpred.types import FrameShape
@@ -42,6 +43,7 @@ def seconds(model: Model, *, clips: int, frames: int, device: torch.device) -> f
 
 def main(*, short: bool = False) -> dict[str, float]:
     """Print the table; the ratios."""
+    keep_memory()
     device = find_device("auto")
     ours, stock = build(device=device), build("model=lab", "prior=standard", device=device)
     for model in (ours, stock):

@@ -56,8 +56,8 @@ class Fake(nn.Module):
     def context(self, frames, poses):
         return frames[:, -1]
 
-    def encode_poses(self, poses):
-        return poses
+    def encode_poses(self, poses, context):
+        return context[:, None].expand(-1, poses.shape[1], -1, -1, -1)
 
     def encode_frames(self, frames):
         return frames
@@ -69,8 +69,8 @@ class Fake(nn.Module):
     def prior(self, previous, pose):
         return self.posterior(previous, pose)
 
-    def decode(self, previous, pose, z, prior, context, carry):
-        return context.repeat_interleave(len(z) // len(context), 0) + self.gain * z, None
+    def decode(self, previous, pose, z, prior, carry):
+        return pose + self.gain * z, None
 
 
 class Cheat(Fake):
@@ -83,15 +83,15 @@ class Cheat(Fake):
         zero = torch.zeros_like(previous)
         return Gaussian(zero, torch.full_like(previous, -30.0))
 
-    def decode(self, previous, pose, z, prior, context, carry):
+    def decode(self, previous, pose, z, prior, carry):
         told = z.flatten(1).abs().amax(dim=1) > 1e-3
-        return torch.where(told[:, None, None, None], z, context.repeat_interleave(len(z) // len(context), 0)), None
+        return torch.where(told[:, None, None, None], z, pose), None
 
 
 class Broken(Fake):
     """Gives NaN from the fourth predicted frame on."""
 
-    def decode(self, previous, pose, z, prior, context, carry):
+    def decode(self, previous, pose, z, prior, carry):
         step = 0 if carry is None else carry + 1
-        frame = super().decode(previous, pose, z, prior, context, carry)[0]
+        frame = super().decode(previous, pose, z, prior, carry)[0]
         return (frame if step < 3 else frame * float("nan")), step

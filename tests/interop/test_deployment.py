@@ -23,8 +23,8 @@ EXPORTS = {"torch": export_torch, "onnx": export_onnx}
 class Fixed(LabCVAE):
     """A model that knows how many clips there are."""
 
-    def encode_poses(self, poses):
-        return super().encode_poses(poses) * torch.ones(len(poses), 1, 1, 1, 1)
+    def encode_poses(self, poses, context):
+        return super().encode_poses(poses, context) * torch.ones(len(poses), 1, 1, 1, 1)
 
 
 @pytest.fixture(autouse=True)
@@ -38,8 +38,8 @@ def _unchecked():
 class Faint(LabCVAE):
     """A model with a small constant that matters."""
 
-    def decode(self, previous, pose, z, prior, context, carry):
-        frame, carry = super().decode(previous, pose, z, prior, context, carry)
+    def decode(self, previous, pose, z, prior, carry):
+        frame, carry = super().decode(previous, pose, z, prior, carry)
         return frame + 1e4 * torch.sqrt((1e-9 * z[:, :1]) ** 2 + 1e-8), carry
 
 
@@ -67,21 +67,21 @@ def expected(model, frames, poses, noise):
         def __getattr__(self, name):
             return getattr(model, name)
 
-        def decode(self, previous, pose, z, prior, context, carry):
-            return model.decode(previous, pose, reparameterize(prior, next(rows)), prior, context, carry)
+        def decode(self, previous, pose, z, prior, carry):
+            return model.decode(previous, pose, reparameterize(prior, next(rows)), prior, carry)
 
     with torch.no_grad():
         return rollout(Given(), frames, poses, z="mean")
 
 
-def check_rollouts(model, known, encoder, step, kept):
+def check_rollouts(model, known, encoder, step):
     for size in SIZES:
         frames, poses, noise = given(model, known, *size)
         at_mean = rollout(model, frames, poses, z="mean")
-        found = rollout_exported(encoder, step, frames, poses, torch.zeros_like(noise), kept=kept)
+        found = rollout_exported(encoder, step, frames, poses, torch.zeros_like(noise))
         torch.testing.assert_close(found, at_mean, atol=TOLERANCE, rtol=0)
         drawn = expected(model, frames, poses, noise)
-        found = rollout_exported(encoder, step, frames, poses, noise, kept=kept)
+        found = rollout_exported(encoder, step, frames, poses, noise)
         torch.testing.assert_close(found, drawn, atol=TOLERANCE, rtol=0)
         others = (drawn, rollout(model, 1 - frames, poses, z="mean"), rollout(model, frames, 1 - poses, z="mean"))
         assert all((other - at_mean).abs().max() > 20 * TOLERANCE for other in others)  # or nothing was compared
@@ -91,9 +91,8 @@ def check_rollouts(model, known, encoder, step, kept):
 def test_graphs_of_torch_roll_out_as_the_networks_do(name, prior, known, tmp_path):
     model = awake(name, prior)
     export_torch(model, tmp_path / "graphs", context_frames=known)
-    about = json.loads((tmp_path / "graphs" / "export.json").read_text())
     encoder, step = (torch.export.load(tmp_path / "graphs" / f"{part}.pt2").module() for part in ("encoder", "step"))
-    check_rollouts(model, known, encoder, step, about["kept"])
+    check_rollouts(model, known, encoder, step)
 
 
 def onnx_part(folder, part):
@@ -117,8 +116,7 @@ def onnx_part(folder, part):
 def test_graphs_of_onnx_roll_out_as_the_networks_do(name, prior, known, tmp_path):
     model, folder = awake(name, prior), tmp_path / "graphs"
     export_onnx(model, folder, context_frames=known)
-    kept = json.loads((folder / "export.json").read_text())["kept"]
-    check_rollouts(model, known, onnx_part(folder, "encoder"), onnx_part(folder, "step"), kept)
+    check_rollouts(model, known, onnx_part(folder, "encoder"), onnx_part(folder, "step"))
 
 
 def test_small_constants_survive_in_onnx(tmp_path):
@@ -127,7 +125,7 @@ def test_small_constants_survive_in_onnx(tmp_path):
     export_onnx(model, tmp_path / "graphs", context_frames=1)
     encoder, step = (onnx_part(tmp_path / "graphs", part) for part in ("encoder", "step"))
     frames, poses, noise = given(model, 1, 2, 2)
-    found = rollout_exported(encoder, step, frames, poses, torch.zeros_like(noise), kept=0)
+    found = rollout_exported(encoder, step, frames, poses, torch.zeros_like(noise))
     torch.testing.assert_close(found, rollout(model, frames, poses, z="mean"), atol=TOLERANCE, rtol=0)
 
 
@@ -137,22 +135,20 @@ def test_a_stranger_is_told_the_order_of_inputs_and_their_shapes(tmp_path):
     export_torch(model, tmp_path / "graphs", context_frames=1)
     about = json.loads((tmp_path / "graphs" / "export.json").read_text())
     frames, poses, noise = given(model, 1, 2, 3)
-    anchor, features = model.context(frames, poses[:, :1]), model.encode_poses(poses)
-    context, pose = [anchor.scene, anchor.features, *anchor.memory], unbind_steps(features)[0]
-    parts = {f"context_{number}": ["batch", *tensor.shape[1:]] for number, tensor in enumerate(context)}
+    features = model.encode_poses(poses, model.context(frames, poses[:, :1]))
+    pose = unbind_steps(features)[0]
     timed = {f"pose_{number}": ["batch", "frames", *tensor.shape[2:]] for number, tensor in enumerate(features)}
     steps = {f"pose_{number}": ["batch", *tensor.shape[1:]] for number, tensor in enumerate(pose)}
     sizes = [SHAPE.height, SHAPE.width]
     assert about["encoder"]["shapes"] == {
-        "frames": ["batch", 1, 3, *sizes], "poses": ["batch", "frames", 3, *sizes], **parts, **timed
+        "frames": ["batch", 1, 3, *sizes], "poses": ["batch", "frames", 3, *sizes], **timed
     }  # fmt: skip
     assert about["step"]["shapes"] == {
-        "previous": ["batch", 3, *sizes], "noise": ["batch", *noise.shape[2:]], **parts, **steps,
+        "previous": ["batch", 3, *sizes], "noise": ["batch", *noise.shape[2:]], **steps,
         "frame": ["batch", 3, *sizes],
     }  # fmt: skip
-    assert about["encoder"]["outputs"] == [*parts, *timed]
-    assert about["step"]["inputs"] == ["previous", "noise", *parts, *timed]
-    assert about["kept"] == len(context)
+    assert about["encoder"]["outputs"] == [*timed]
+    assert about["step"]["inputs"] == ["previous", "noise", *timed]
     assert any("step(previous, noise" in line for line in about["loop"])
 
 
@@ -184,7 +180,7 @@ def test_a_model_in_training_is_exported_as_it_predicts_and_stays_in_training(tm
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
     frames, poses, _ = given(model, 1, 2, 1)
     encoder = torch.export.load(tmp_path / "graphs" / "encoder.pt2").module()
-    torch.testing.assert_close(encoder(frames, poses)[0], model.eval().encode_poses(poses))
+    torch.testing.assert_close(encoder(frames, poses)[0], model.eval().encode_poses(poses, None))
 
 
 def test_an_older_export_is_replaced_and_what_else_is_in_the_way_is_kept(tmp_path):

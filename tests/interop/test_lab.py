@@ -40,7 +40,7 @@ def test_every_layer_computes_what_the_template_computes(bn_mode, tmp_path: Path
     with torch.no_grad():
         features, pose = template.frame(frame), template.pose(poses, alone=bn_mode == "batch")
         torch.testing.assert_close(model.frame_encoder(frame), features)
-        torch.testing.assert_close(model.encode_poses(poses[:, None])[:, 0], pose)
+        torch.testing.assert_close(model.encode_poses(poses[:, None], None)[:, 0], pose)
         mean, logvar = template.gaussian(features, pose)
         seen = model.encode_frames(frame)
         torch.testing.assert_close(model.posterior(seen, pose).mean, mean)
@@ -49,7 +49,7 @@ def test_every_layer_computes_what_the_template_computes(bn_mode, tmp_path: Path
         torch.testing.assert_close(model.decoder_fusion(torch.cat([features, pose, mean], dim=1)), fused)
         generated = template.generate(fused)
         torch.testing.assert_close(model.generator(fused), generated)
-        torch.testing.assert_close(model.decode(seen, pose, mean, model.prior(seen, pose), None, None)[0], generated)
+        torch.testing.assert_close(model.decode(seen, pose, mean, model.prior(seen, pose), None)[0], generated)
 
 
 @pytest.mark.parametrize(
@@ -78,9 +78,9 @@ def test_a_rollout_is_the_templates(activation, bound):
 def test_a_frame_is_normalized_by_itself_also_in_training():
     model = imported(public_checkpoint(), bn_mode="batch")
     poses = torch.rand(2, 3, 3, 8, 12)
-    alone = torch.stack([model.encode_poses(pose[None])[0] for pose in poses])
-    torch.testing.assert_close(model.train().encode_poses(poses), alone)
-    torch.testing.assert_close(model.encode_poses(poses[:, 1:2])[:, 0], alone[:, 1])
+    alone = torch.stack([model.encode_poses(pose[None], None)[0] for pose in poses])
+    torch.testing.assert_close(model.train().encode_poses(poses, None), alone)
+    torch.testing.assert_close(model.encode_poses(poses[:, 1:2], None)[:, 0], alone[:, 1])
 
 
 def test_the_stock_widths_are_told_by_the_shapes():

@@ -1,3 +1,5 @@
+from itertools import product
+
 import pytest
 import torch
 from torch.nn import functional
@@ -6,6 +8,11 @@ from vidpred.networks.correspondence import fetch, inpaint, join_pixels, remembe
 
 H, W = 16, 24
 SHARP = torch.tensor(100.0)
+
+
+def fetch_one(memory, names, sharpness):
+    """What is fetched for one pose a clip."""
+    return [found[:, 0] for found in fetch(memory, names[:, None], sharpness)]
 
 
 def test_subpixels_are_split_and_joined():
@@ -54,12 +61,12 @@ def test_fetching_is_its_equations(images, stride):
     torch.manual_seed(0)
     pictures = torch.rand(2, images, 3, 8, 12)
     keys = functional.normalize(torch.randn(2, images, 5, 8 // stride, 12 // stride), dim=2)
-    names = functional.normalize(torch.randn(2, 5, 8 // stride, 12 // stride), dim=1)
+    names = functional.normalize(torch.randn(2, 3, 5, 8 // stride, 12 // stride), dim=2)
     looks, moved = fetch(remember(pictures, keys), names, torch.tensor(3.0))
-    for clip in range(2):
-        expected = naively(pictures[clip], names[clip], keys[clip], 3.0, stride)
-        assert torch.allclose(looks[clip], expected[0], atol=1e-5)
-        assert torch.allclose(moved[clip], expected[1], atol=1e-4)
+    for clip, step in product(range(2), range(3)):
+        expected = naively(pictures[clip], names[clip, step], keys[clip], 3.0, stride)
+        assert torch.allclose(looks[clip, step], expected[0], atol=1e-5)
+        assert torch.allclose(moved[clip, step], expected[1], atol=1e-4)
 
 
 def named_by_place(shift: tuple[int, int] = (0, 0)) -> torch.Tensor:
@@ -71,7 +78,7 @@ def named_by_place(shift: tuple[int, int] = (0, 0)) -> torch.Tensor:
 @pytest.mark.parametrize(("down", "right"), [(0, 0), (2, -3), (-1, 4)])
 def test_names_that_move_take_the_picture_with_them(down, right):
     frames = torch.rand(1, 3, H, W)
-    looks, moved = fetch(remember(frames[:, None], named_by_place()[:, None]), named_by_place((down, right)), SHARP)
+    looks, moved = fetch_one(remember(frames[:, None], named_by_place()[:, None]), named_by_place((down, right)), SHARP)
     rows, columns = 2 * abs(down) + 1, 2 * abs(right) + 1  # what wraps around reaches a pixel further
     inside = (..., slice(rows, H - rows), slice(columns, W - columns))
     assert torch.allclose(moved[inside], frames.roll((2 * down, 2 * right), dims=(2, 3))[inside], atol=1e-4)
@@ -81,7 +88,7 @@ def test_names_that_move_take_the_picture_with_them(down, right):
 def test_a_pose_that_is_wider_stretches_the_picture():
     ramp = torch.linspace(0, 1, W).expand(1, 1, H, W)
     wider = named_by_place()[..., torch.arange(W // 2) // 2 + 2]
-    _, moved = fetch(remember(ramp[:, None], named_by_place()[:, None]), wider, SHARP)
+    _, moved = fetch_one(remember(ramp[:, None], named_by_place()[:, None]), wider, SHARP)
     slope = (moved[..., 4:-4] - moved[..., 3:-5]).mean()
     assert slope == pytest.approx(0.5 / (W - 1), rel=0.1)
 
@@ -93,7 +100,7 @@ def test_every_image_of_a_memory_shows_what_it_alone_knows():
     nameless = torch.zeros_like(known)
     halves = torch.arange(W // 2) < W // 4
     keys = torch.stack([torch.where(halves, known, nameless), torch.where(halves, nameless, known)], dim=1)
-    _, moved = fetch(remember(torch.stack([left, right], dim=1), keys), known, SHARP)
+    _, moved = fetch_one(remember(torch.stack([left, right], dim=1), keys), known, SHARP)
     assert torch.allclose(moved[..., : W // 2 - 1], left[..., : W // 2 - 1], atol=1e-3)
     assert torch.allclose(moved[..., W // 2 + 1 :], right[..., W // 2 + 1 :], atol=1e-3)
 
@@ -102,17 +109,17 @@ def test_positions_are_nearly_exact_under_autocast():
     """bfloat16 has 8 bits: what is moved may be off by an eighth of a pixel, and is where it should be on average."""
     ramp = torch.linspace(0, 1, W).expand(1, 1, H, W)
     memory, moved = remember(ramp[:, None], named_by_place()[:, None]), named_by_place((0, 3))
-    exact = fetch(memory, moved, SHARP)[1]
+    exact = fetch_one(memory, moved, SHARP)[1]
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = fetch(memory, moved, SHARP)[1]
+        found = fetch_one(memory, moved, SHARP)[1]
     assert found.dtype == exact.dtype
     assert (found - exact).abs().max() < 0.125 / (W - 1)
 
 
 def test_looks_may_have_some_of_the_channels():
     images, keys = torch.rand(2, 2, 4, H, W), functional.normalize(torch.randn(2, 2, 5, H // 2, W // 2), dim=2)
-    looks, moved = fetch(remember(images, keys), keys[:, 0], SHARP)
-    fewer, same = fetch(remember(images, keys, colors=3), keys[:, 0], SHARP)
+    looks, moved = fetch_one(remember(images, keys), keys[:, 0], SHARP)
+    fewer, same = fetch_one(remember(images, keys, colors=3), keys[:, 0], SHARP)
     assert torch.allclose(fewer, looks[:, :3], atol=1e-6)
     assert torch.allclose(same, moved, atol=1e-6)
 
@@ -123,7 +130,7 @@ def test_gradients_reach_names_keys_sharpness_and_images():
     inputs = [value.double().requires_grad_() for value in (images, keys, names, sharpness)]
 
     def shown(images, keys, names, sharpness):
-        return fetch(remember(images, keys), names, sharpness)
+        return fetch_one(remember(images, keys), names, sharpness)
 
     assert torch.autograd.gradcheck(shown, inputs, atol=1e-4, rtol=1e-3, nondet_tol=1e-6)
 

@@ -1,11 +1,10 @@
 import pytest
 import torch
-from einops import rearrange
 from samples import PRIORS, SHAPE, TINY, lively
 
 from vidpred.data.dancers.film import Dancers
 from vidpred.networks import CVAE, LabCVAE, LearnedPrior, Model, StandardPrior
-from vidpred.networks.correspondence import fetch, join_pixels
+from vidpred.networks.correspondence import join_pixels
 from vidpred.networks.features import unbind_steps
 from vidpred.networks.latent import bound_logvar, reparameterize
 from vidpred.networks.rollout import rollout
@@ -33,13 +32,11 @@ def test_stock_names_inside_the_sequences():
 def test_models_keep_the_contract(model):
     assert isinstance(model, Model)
     frames, poses = torch.rand(2, 3, 3, 16, 24), torch.rand(2, 3, 3, 16, 24)
-    features = model.encode_poses(poses)
-    pose = type(features)(*(part[:, 1] for part in features)) if isinstance(features, tuple) else features[:, 1]
+    pose = unbind_steps(model.encode_poses(poses, model.context(frames[:, :1], poses[:, :1])))[1]
     before, target = model.encode_frames(frames[:, 0]), model.encode_frames(frames[:, 1])
     posterior, prior = model.posterior(target, pose), model.prior(before, pose)
     assert posterior.mean.shape == prior.mean.shape == (2, *model.latent_shape)
-    context = model.context(frames[:, :1], poses[:, :1])
-    frame, carry = model.decode(before, pose, posterior.mean, prior, context, None)
+    frame, carry = model.decode(before, pose, posterior.mean, prior, None)
     assert frame.shape == (2, 3, 16, 24)
     assert carry is None
 
@@ -47,7 +44,9 @@ def test_models_keep_the_contract(model):
 @pytest.mark.parametrize("size", [(16, 16), (32, 64), (64, 64), (24, 40)])
 def test_cvae_takes_multiples_of_eight(size):
     model = CVAE(FrameShape(3, 3, *size), widths=(8, 8, 8), name_channels=4, z_channels=2)
-    assert model.encode_poses(torch.rand(1, 2, 3, *size)).half.shape[-2:] == (size[0] // 2, size[1] // 2)
+    frames, poses = torch.rand(2, 1, 2, 3, *size)
+    features = model.encode_poses(poses, model.context(frames[:, :1], poses[:, :1]))
+    assert features.half.shape[-2:] == (size[0] // 2, size[1] // 2)
 
 
 @pytest.mark.parametrize("size", [(8, 64), (30, 64), (64, 65)])
@@ -59,7 +58,7 @@ def test_cvae_refuses_others_with_the_reason(size):
 @pytest.mark.parametrize("size", [(5, 7), (32, 64)])
 def test_lab_takes_any_size(size):
     model = LabCVAE(FrameShape(1, 3, *size), frame_width=8, pose_width=4, z_channels=4, fused_width=8)
-    assert model.encode_poses(torch.rand(1, 2, 3, *size)).shape[-2:] == size
+    assert model.encode_poses(torch.rand(1, 2, 3, *size), None).shape[-2:] == size
 
 
 @pytest.mark.parametrize(
@@ -83,10 +82,10 @@ def test_lab_bounds_its_output_as_told(activation):
     torch.manual_seed(0)
     model = LabCVAE(SHAPE, frame_width=8, pose_width=4, z_channels=4, fused_width=8, activation=activation)
     model.generator[-1].bias.data += torch.tensor([3.0, -3.0, 0.0])
-    pose = model.encode_poses(torch.rand(1, 1, 3, 16, 24))[:, 0]
+    pose = model.encode_poses(torch.rand(1, 1, 3, 16, 24), None)[:, 0]
     before = model.encode_frames(torch.rand(1, 3, 16, 24))
     prior = model.prior(before, pose)
-    frame, _ = model.decode(before, pose, prior.mean, prior, None, None)
+    frame, _ = model.decode(before, pose, prior.mean, prior, None)
     inside = bool(((frame >= 0) & (frame <= 1)).all())
     assert inside == (activation != "none")
 
@@ -94,7 +93,7 @@ def test_lab_bounds_its_output_as_told(activation):
 def test_batch_norm_of_the_stock_networks_sees_all_poses_at_once():
     model = TINY["lab"]().train()
     poses = torch.rand(2, 5, 3, 16, 24)
-    model.encode_poses(poses)
+    model.encode_poses(poses, None)
     norm = model.pose_encoder[2]
     seen = model.pose_encoder[1](model.pose_encoder[0](poses.flatten(0, 1)))
     torch.testing.assert_close(norm.running_mean, 0.1 * seen.mean(dim=(0, 2, 3)))
@@ -112,10 +111,10 @@ def test_a_pose_finds_itself():
     frames, poses = (torch.from_numpy(part)[None] / 255 for part in (film.frames, film.poses))
     model = CVAE(FrameShape(3, 3, 64, 64))
     with torch.no_grad():
-        memory, names = model.context(frames, poses).memory, model.encode_poses(poses).names[:, 0]
-        _, moved = fetch(memory, names, torch.tensor(1e5))
+        model.sharpness.fill_(1e5)
+        moved = join_pixels(model.encode_poses(poses, model.context(frames, poses)).kept[:, 0, 1])
     limbs = (poses[0].amax(dim=1, keepdim=True) > 0.5).expand(-1, 3, -1, -1)
-    assert (moved[:, :3] - frames[0])[limbs].abs().mean() < 0.02
+    assert (moved - frames[0])[limbs].abs().mean() < 0.02
 
 
 @pytest.mark.parametrize(
@@ -125,31 +124,30 @@ def test_larger_frames_have_larger_places(size, places):
     """Attention costs the square of their number."""
     model = CVAE(FrameShape(3, 3, *size), widths=(8, 8, 8))
     frames, poses = torch.rand(1, 2, 3, *size), torch.rand(1, 3, 3, *size)
-    context, pose = model.context(frames, poses[:, :2]), unbind_steps(model.encode_poses(poses))[2]
-    assert pose.names.shape[2:].numel() == places
-    before = model.encode_frames(frames[:, 1])
+    context = model.context(frames, poses[:, :2])
+    assert context.memory.keys.shape[1] == 2 * places
+    pose, before = unbind_steps(model.encode_poses(poses, context))[2], model.encode_frames(frames[:, 1])
     prior = model.prior(before, pose)
-    assert model.decode(before, pose, prior.mean, prior, context, None)[0].shape == (1, 3, *size)
+    assert model.decode(before, pose, prior.mean, prior, None)[0].shape == (1, 3, *size)
 
 
 def test_the_anchor_remembers_all_context_frames():
     torch.manual_seed(0)
     model = TINY["cvae"]()
     frames, poses = torch.rand(1, 3, 3, 16, 24, requires_grad=True), torch.rand(1, 3, 3, 16, 24)
-    _, moved = fetch(model.context(frames, poses).memory, model.encode_poses(poses).names[:, 0], model.sharpness)
+    moved = model.encode_poses(poses, model.context(frames, poses)).kept[:, 0, 1]
     (gradient,) = torch.autograd.grad(moved.square().sum(), frames)
     assert (gradient.abs().flatten(2).sum(2) > 0).all()
 
 
 def test_the_names_of_the_context_learn_to_see_its_frames():
-    """At first they are those of its poses."""
+    """At first its poses alone decide."""
     frames, poses = torch.rand(2, 1, 1, 3, 16, 24)
     model = TINY["cvae"]()
-    keys = model.context(frames, poses).memory.keys
-    assert torch.allclose(keys, rearrange(model.encode_poses(poses).names, "n k d h w -> n (k h w) d"))
-    model = lively(model)
-    first, second = (model.context(picture, poses).memory.keys for picture in (frames, 1 - frames))
-    assert not torch.allclose(first, second, atol=1e-3)
+    for seen in (False, True):
+        first, second = (model.context(picture, poses).memory.keys for picture in (frames, 1 - frames))
+        assert torch.allclose(first, second, atol=1e-3) != seen
+        model = lively(model)
     assert torch.allclose(second.norm(dim=-1), torch.ones(()))
 
 
@@ -180,8 +178,7 @@ def test_colours_cannot_run_away_however_long_a_rollout(name):
 
 def test_standard_prior_is_standard(model):
     frames, poses = torch.rand(2, 3, 16, 24), torch.rand(2, 1, 3, 16, 24)
-    features = model.encode_poses(poses)
-    pose = type(features)(*(part[:, 0] for part in features)) if isinstance(features, tuple) else features[:, 0]
+    pose = unbind_steps(model.encode_poses(poses, model.context(frames[:, None], poses)))[0]
     prior = model.prior(model.encode_frames(frames), pose)
     assert not prior.mean.any()
     assert not prior.logvar.any()
@@ -189,8 +186,9 @@ def test_standard_prior_is_standard(model):
 
 def test_learned_prior_is_not():
     model = TINY["cvae"](prior=LearnedPrior)
-    pose = model.encode_poses(torch.rand(1, 1, 3, 16, 24))
-    prior = model.prior(model.encode_frames(torch.rand(1, 3, 16, 24)), type(pose)(*(part[:, 0] for part in pose)))
+    frames, poses = torch.rand(2, 1, 1, 3, 16, 24)
+    pose = unbind_steps(model.encode_poses(poses, model.context(frames, poses)))[0]
+    prior = model.prior(model.encode_frames(frames[:, 0]), pose)
     assert prior.mean.any()
 
 
@@ -198,12 +196,12 @@ def test_z_at_the_learned_priors_mean_leaves_the_forecast_alone():
     """What z tells, and how it is trusted, is no matter then; elsewhere it is."""
     model = lively(TINY["cvae"](prior=LearnedPrior))
     frames, poses = torch.rand(2, 2, 3, 16, 24), torch.rand(2, 2, 3, 16, 24)
-    pose = unbind_steps(model.encode_poses(poses))[1]
-    context, before = model.context(frames[:, :1], poses[:, :1]), model.encode_frames(frames[:, 0])
+    pose = unbind_steps(model.encode_poses(poses, model.context(frames[:, :1], poses[:, :1])))[1]
+    before = model.encode_frames(frames[:, 0])
     prior = model.prior(before, pose)
 
     def decode(z):
-        return model.decode(before, pose, z, prior, context, None)[0]
+        return model.decode(before, pose, z, prior, None)[0]
 
     forecast, told = decode(prior.mean), decode(prior.mean + 1)
     for layer in (model.told, model.place_z, model.trust):
@@ -219,14 +217,13 @@ def test_z_tells_colours_from_the_first_step_on(prior, z_channels):
     torch.manual_seed(0)
     model = CVAE(SHAPE, widths=(8, 12, 16), name_channels=6, z_channels=z_channels, prior=prior)
     frames, poses = torch.rand(1, 1, 3, 16, 24) / 2, torch.rand(1, 2, 3, 16, 24)
-    pose = unbind_steps(model.encode_poses(poses))[1]
+    pose = unbind_steps(model.encode_poses(poses, model.context(frames, poses[:, :1])))[1]
     same, more = (model.encode_frames(frame) for frame in (frames[:, 0], frames[:, 0] + 0.4))
     before, brighter = (model.posterior(frame, pose).mean for frame in (same, more))
     told = min(3, z_channels)
     torch.testing.assert_close((brighter - before)[:, :told].mean(), torch.tensor(1.6), atol=0.4, rtol=0)
-    context = model.context(frames, poses[:, :1])
     prior = model.prior(same, pose)
-    dark, bright = (model.decode(same, pose, z, prior, context, None)[0] for z in (before, brighter))
+    dark, bright = (model.decode(same, pose, z, prior, None)[0] for z in (before, brighter))
     assert (bright - dark)[:, :told].mean() > 0.05
 
 
@@ -253,7 +250,7 @@ def test_frames_and_prior_stay_exact_under_autocast(name, prior):
     frames, poses = torch.rand(1, 1, 3, 16, 24), torch.rand(1, 3, 3, 16, 24)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         seen = model.encode_frames(frames[:, 0])
-        pose = unbind_steps(model.encode_poses(poses))[1]
+        pose = unbind_steps(model.encode_poses(poses, model.context(frames, poses[:, :1])))[1]
         found = model.prior(seen, pose)
-        frame, _ = model.decode(seen, pose, found.mean, found, model.context(frames, poses[:, :1]), None)
+        frame, _ = model.decode(seen, pose, found.mean, found, None)
     assert found.mean.dtype == found.logvar.dtype == frame.dtype == torch.float32

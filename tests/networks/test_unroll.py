@@ -6,7 +6,6 @@ from torch import nn
 
 from vidpred.networks import CVAE, LearnedPrior, predict_next, rollout, unroll
 from vidpred.networks.features import unbind_steps
-from vidpred.networks.unroll import choose_chunk
 from vidpred.types import Gaussian
 
 
@@ -45,6 +44,29 @@ def test_forced_steps_together_give_the_loops_loss_and_gradients(model, chunk, k
         torch.testing.assert_close(gradient, in_turn[1][name], rtol=1e-5, atol=1e-5, msg=name)
 
 
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("chunk", [None, 2])
+@pytest.mark.parametrize("coins", [
+    torch.zeros(2, 5, dtype=torch.bool),
+    torch.tensor([[False, True, False, False, True], [False, False, True, False, True]]),
+    torch.tensor([[0.0, 0.3, 1.0, 0.0, 0.5]] * 2),
+])  # fmt: skip
+def test_rehearsed_steps_together_give_the_loops_loss_and_gradients(model, coins, chunk, half):
+    """Under autocast, too, which keeps weights that it has rounded, as it could without gradients in a rehearsal."""
+    film, poses, noise = clip(lively(model), dtype=torch.float32)
+    results = []
+    for size in (1, chunk):
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            results.append(loss_and_gradients(model, film, poses, noise, coins, gradient="detached", chunk=size,
+                                              from_prior=torch.tensor([True, False])))  # fmt: skip
+    in_turn, rehearsed = results
+    share = 0.05 if half else 1e-4
+    torch.testing.assert_close(rehearsed[0], in_turn[0], rtol=share, atol=1e-5)
+    assert rehearsed[1].keys() == in_turn[1].keys()
+    for name, gradient in rehearsed[1].items():
+        assert (gradient - in_turn[1][name]).norm() <= share * in_turn[1][name].norm() + 1e-5, name
+
+
 @pytest.mark.parametrize("coins", [0, 1])
 def test_recomputed_steps_give_the_same_gradients_from_less_memory(model, coins):
     film, poses, noise = clip(model, frames=14, dtype=torch.float32)
@@ -69,12 +91,6 @@ def test_recomputed_steps_give_the_same_gradients_from_less_memory(model, coins)
     for name, gradient in gradients.items():
         torch.testing.assert_close(regained[name], gradient, rtol=1e-5, atol=1e-6, msg=name)
     assert len(kept_less) < len(kept) / 2
-
-
-def test_steps_together_suit_the_device():
-    """Few on the CPU, so that rows stay in its caches, and never none; all where it is not known to help."""
-    assert [choose_chunk(clips, 15, torch.device("cpu")) for clips in (1, 2, 4, 100)] == [4, 2, 1, 1]
-    assert choose_chunk(2, 15, torch.device("meta")) == 15
 
 
 def test_a_true_frame_is_encoded_once_where_all_is_forced(model):
@@ -104,7 +120,7 @@ class Echo(nn.Module):
     def context(self, frames, poses):
         return None
 
-    def encode_poses(self, poses):
+    def encode_poses(self, poses, context):
         return poses[:, :, :1, :1, :1]
 
     def encode_frames(self, frames):
@@ -117,7 +133,7 @@ class Echo(nn.Module):
     def prior(self, previous, pose):
         return self.posterior(previous, pose)
 
-    def decode(self, previous, pose, z, prior, context, carry):
+    def decode(self, previous, pose, z, prior, carry):
         carry = torch.zeros(len(previous), 1, 1, 1) if carry is None else carry + 1
         return previous + 0.01 + carry, carry
 
@@ -181,7 +197,7 @@ def test_predicting_the_next_frame_is_a_rollout_of_one_step(model):
 def test_a_learned_prior_starts_as_the_posterior():
     model = CVAE(SHAPE, prior=LearnedPrior, widths=(8, 8, 8))
     frames, poses = torch.rand(2, 1, 3, SHAPE.height, SHAPE.width), torch.rand(2, 1, 3, SHAPE.height, SHAPE.width)
-    pose = unbind_steps(model.encode_poses(poses))[0]
+    pose = unbind_steps(model.encode_poses(poses, model.context(frames, poses)))[0]
     seen = model.encode_frames(frames[:, 0])
     for one, two in zip(model.posterior(seen, pose), model.prior(seen, pose), strict=True):
         assert torch.equal(one, two)
@@ -189,7 +205,7 @@ def test_a_learned_prior_starts_as_the_posterior():
 
 def test_coins_do_not_matter_where_predictions_are_perfect():
     class Perfect(Echo):
-        def decode(self, previous, pose, z, prior, context, carry):
+        def decode(self, previous, pose, z, prior, carry):
             return previous, None
 
     film = torch.rand(2, 1, 3, 16, 24).expand(2, 6, 3, 16, 24)
@@ -211,7 +227,7 @@ def test_gradients_pass_through_predictions_as_far_as_they_may():
             super().__init__()
             self.weight = nn.Parameter(torch.tensor(0.5))
 
-        def decode(self, previous, pose, z, prior, context, carry):
+        def decode(self, previous, pose, z, prior, carry):
             return previous * self.weight, None
 
     film, noise = torch.ones(1, 4, 3, 16, 24), torch.zeros(1, 3, 1, 1, 1)

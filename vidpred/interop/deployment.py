@@ -2,14 +2,13 @@
 
 The encoder computes once what depends on context and poses alone; a step predicts a frame. A rollout is::
 
-    fixed, poses = encoder(frames, pose_maps)   # frames (B, K, C, H, W); pose_maps (B, T, P, H, W)
+    features = encoder(frames, pose_maps)   # frames (B, K, C, H, W); pose_maps (B, T, P, H, W)
     previous = frames[:, K - 1]
     for t in range(K, T):
-        previous = step(previous, noise_t, *fixed, *(part[:, t] for part in poses))
+        previous = step(previous, noise_t, *(part[:, t] for part in features))
 
 with noise_t (B, Z, h, w) from N(0, I), or zeros for the prior's mean: z is drawn inside, mean + exp(logvar / 2) noise.
-``export.json`` names inputs and outputs with their shapes, says which outputs of the encoder are which, and tells the
-loop again for a reader without this package.
+``export.json`` names inputs and outputs with their shapes, and tells the loop again for a reader without this package.
 """
 
 import json
@@ -31,9 +30,9 @@ from vidpred.networks.latent import reparameterize
 
 EXAMPLE = (2, 3)  # clips and frames that graphs are traced with
 LOOP = (
-    "found = encoder(frames, poses): the first `kept` outputs belong to the clip, the others have an axis of frames",
+    "features = encoder(frames, poses): all of them have an axis of frames",
     "previous = frames[:, K - 1], with K = context_frames",
-    "for t = K … T - 1: previous = step(previous, noise, found[:kept], then part[:, t] of every part of found[kept:])",
+    "for t = K … T - 1: previous = step(previous, noise, part[:, t] of every part of features)",
     "every previous is a predicted frame; frames and pose maps lie in [0, 1], predictions may leave it a little",
     "noise is drawn anew from N(0, I) for every step, or zeros for the prior's mean",
 )
@@ -57,9 +56,9 @@ class Encoder(nn.Module):
         self.model, self.context_frames = model, context_frames
 
     def forward(self, frames: Float[Tensor, "B K C H W"], poses: Float[Tensor, "B T P H W"]) -> tuple[Tensor, ...]:
-        """What is kept from the context, (B, …), then the features of all poses, (B, T, …)."""
+        """All that poses and context tell, (B, T, …)."""
         context = self.model.context(frames, poses[:, : self.context_frames])
-        return (*flatten(context), *flatten(self.model.encode_poses(poses)))
+        return tuple(flatten(self.model.encode_poses(poses, context)))
 
 
 class Step(nn.Module):
@@ -67,36 +66,33 @@ class Step(nn.Module):
 
     Args:
         model: the networks.
-        context: example of what ``Model.context`` gives, for its structure.
-        pose: example of the features of one pose, likewise.
+        pose: example of the features of one pose, for their structure.
 
     Raises:
         ExportError: if the model carries something from step to step.
     """
 
-    def __init__(self, model: Model, context: Any, pose: Any) -> None:
+    def __init__(self, model: Model, pose: Any) -> None:
         super().__init__()
         if not model.parallel:
             raise ExportError("a model that carries features from step to step cannot be exported")
-        self.model, self._context, self._pose = model, context, pose
-        self._kept = len(flatten(context))
+        self.model, self._pose = model, pose
 
     def forward(
         self, previous: Float[Tensor, "B C H W"], noise: Float[Tensor, "B Z h w"], *features: Tensor
     ) -> Float[Tensor, "B C H W"]:
         """The next frame."""
-        context = refill(self._context, features[: self._kept])
-        pose = refill(self._pose, features[self._kept :])
+        pose = refill(self._pose, features)
         seen = self.model.encode_frames(previous)
         prior = self.model.prior(seen, pose)
-        frame, _ = self.model.decode(seen, pose, reparameterize(prior, noise), prior, context, None)
+        frame, _ = self.model.decode(seen, pose, reparameterize(prior, noise), prior, None)
         return frame
 
 
 def flatten(features: Any) -> list[Tensor]:
     """All tensors of a structure that hold something, in their order.
 
-    Empty ones, as the names of places without an anchor, do not go through graphs: nobody has to pass them.
+    Empty ones, as what is kept of the context without an anchor, do not go through graphs: nobody has to pass them.
     """
     found: list[Tensor] = []
 
@@ -172,7 +168,7 @@ def export_onnx(model: Model, folder: Path, *, context_frames: int) -> None:
 
 def rollout_exported(
     encoder: Callable[..., Sequence[Tensor]], step: Callable[..., Tensor], frames: Float[Tensor, "B K C H W"],
-    poses: Float[Tensor, "B T P H W"], noise: Float[Tensor, "B S Z h w"], *, kept: int,
+    poses: Float[Tensor, "B T P H W"], noise: Float[Tensor, "B S Z h w"],
 ) -> Float[Tensor, "B S C H W"]:  # fmt: skip
     """A rollout by an exported pair, as any other language would write it.
 
@@ -182,14 +178,11 @@ def rollout_exported(
         frames: the context.
         poses: pose maps of context and prediction.
         noise: of z; zeros for the prior's mean.
-        kept: how many of the encoder's outputs belong to the context; ``export.json`` says it.
     """
-    known = frames.shape[1]
-    found = encoder(frames, poses)
-    fixed, features = found[:kept], found[kept:]
+    known, features = frames.shape[1], encoder(frames, poses)
     previous, predicted = frames[:, -1], []
     for number in range(noise.shape[1]):
-        previous = step(previous, noise[:, number], *fixed, *(part[:, known + number] for part in features))
+        previous = step(previous, noise[:, number], *(part[:, known + number] for part in features))
         predicted.append(previous)
     return torch.stack(predicted, dim=1)
 
@@ -209,19 +202,18 @@ def _graphs(model: Model, known: int) -> list[_Graph]:
     shape, (clips, length) = model.shape, (EXAMPLE[0], EXAMPLE[1] + known)
     frames = torch.rand(clips, known, shape.channels, shape.height, shape.width)
     maps = torch.rand(clips, length, shape.pose_channels, shape.height, shape.width)
-    context, features = model.context(frames, maps[:, :known]), model.encode_poses(maps)
+    features = model.encode_poses(maps, model.context(frames, maps[:, :known]))
     pose = unbind_steps(features)[known]
-    fixed = {f"context_{number}": tensor for number, tensor in enumerate(flatten(context))}
     parts = {f"pose_{number}": tensor for number, tensor in enumerate(flatten(features))}
     own = dict(zip(parts, flatten(pose), strict=True))
     batch, steps = torch.export.Dim("batch", min=1, max=1024), torch.export.Dim("frames", min=known + 1, max=65536)
     encoder = _Graph(
-        "encoder", Encoder(model, context_frames=known).eval(), {"frames": frames, "poses": maps}, fixed | parts,
+        "encoder", Encoder(model, context_frames=known).eval(), {"frames": frames, "poses": maps}, parts,
         ({0: batch}, {0: batch, 1: steps}),
     )  # fmt: skip
     given = {"previous": frames[:, -1], "noise": torch.randn(clips, *model.latent_shape)}
-    free = ({0: batch}, {0: batch}, tuple({0: batch} for _ in fixed | own))
-    step = _Graph("step", Step(model, context, pose).eval(), given | fixed | own, {"frame": frames[:, -1]}, free)
+    free = ({0: batch}, {0: batch}, tuple({0: batch} for _ in own))
+    step = _Graph("step", Step(model, pose).eval(), given | own, {"frame": frames[:, -1]}, free)
     return [encoder, step]
 
 
@@ -232,14 +224,13 @@ def _trace(graph: _Graph) -> torch.export.ExportedProgram:
 
 def _describe(place: Path, kind: str, graphs: Sequence[_Graph], model: Model, known: int) -> None:
     """Write ``export.json``."""
-    about: dict[str, Any] = {"format": 1, "kind": kind, "context_frames": known, "shape": list(model.shape),
+    about: dict[str, Any] = {"format": 2, "kind": kind, "context_frames": known, "shape": list(model.shape),
                              "z": list(model.latent_shape), "loop": LOOP}  # fmt: skip
     for graph in graphs:
         timed = {"poses", *(name for name in graph.outputs if name.startswith("pose_"))}
         shapes = {name: ["batch", "frames", *tensor.shape[2:]] if name in timed else ["batch", *tensor.shape[1:]]
                   for name, tensor in (graph.inputs | graph.outputs).items()}  # fmt: skip
         about[graph.name] = {"inputs": list(graph.inputs), "outputs": list(graph.outputs), "shapes": shapes}
-    about["kept"] = sum(name.startswith("context_") for name in graphs[0].outputs)
     (place / "export.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -268,4 +259,4 @@ def _tracing(model: Model, known: int) -> Iterator[None]:
 
 def _export_folder(folder: Path) -> AbstractContextManager[Path]:
     files = {"export.json"} | {f"{name}.{end}" for name in ("encoder", "step") for end in ("pt2", "onnx")}
-    return whole_folder(folder, files=files, marker="export.json", keys={"format", "kind", "context_frames", "kept"})
+    return whole_folder(folder, files=files, marker="export.json", keys={"format", "kind", "context_frames"})

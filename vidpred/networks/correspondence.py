@@ -12,6 +12,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+_SCORES = 2**24  # of attention, in memory at once where no fused kernel computes them
+
 
 class Memory(NamedTuple):
     """K images, and by what their n places are found."""
@@ -39,8 +41,8 @@ def remember(
 
 
 def fetch(
-    memory: Memory, names: Float[Tensor, "N D h w"], sharpness: Float[Tensor, ""]
-) -> tuple[Float[Tensor, "N E 2*h 2*w"], Float[Tensor, "N C H W"]]:
+    memory: Memory, names: Float[Tensor, "N T D h w"], sharpness: Float[Tensor, ""]
+) -> tuple[Float[Tensor, "N T E 2*h 2*w"], Float[Tensor, "N T C H W"]]:
     """What a memory shows where the names are like those of the result: on average, and moved.
 
         a_ij = softmax_j(sharpness · ⟨name_i, key_j⟩) over the places j of all K images,
@@ -56,27 +58,28 @@ def fetch(
 
     Args:
         memory: the images to take pixels from.
-        names: of the places of the result, of length 1.
+        names: of the places of T results, of length 1.
         sharpness: factor on the likeness of names.
 
     Returns:
-        The looks, two by two for every place, in E channels, and the moved image.
+        The looks, two by two for every place, in E channels, and the moved images.
     """
-    count, (height, width) = memory.images.shape[1], names.shape[-2:]
+    count, steps, (height, width) = memory.images.shape[1], names.shape[1], names.shape[-2:]
     colors = memory.values.shape[-1] - 3 * count
-    found = _attend(rearrange(names * sharpness, "n d h w -> n (h w) d"), memory.keys, memory.values)
-    found = rearrange(found, "n (h w) v -> n v h w", h=height)
-    looks = functional.pixel_shuffle(found[:, :colors], 2)
-    shares = rearrange(found[:, -count:], "n k h w -> (n k) 1 h w")
-    places = rearrange(found[:, colors:-count], "n (xy k) h w -> (n k) xy h w", k=count)
+    found = _attend(rearrange(names * sharpness, "n t d h w -> n (t h w) d"), memory.keys, memory.values)
+    found = rearrange(found, "n (t h w) v -> n t v h w", t=steps, h=height)
+    looks = functional.pixel_shuffle(found[:, :, :colors], 2)
+    shares = rearrange(found[:, :, -count:], "n t k h w -> (n k t) 1 h w")
+    places = rearrange(found[:, :, colors:-count], "n t (xy k) h w -> (n k t) xy h w", k=count)
     shifts = places / shares.clamp(min=1e-4) - _centres(height, width, like=places)
     fine = memory.images.shape[-2:]
     field = functional.interpolate(torch.cat([shifts, shares], dim=1), size=fine, mode="bilinear", align_corners=False)
-    grid = rearrange(field[:, :2] + _centres(*fine, like=field), "n xy h w -> n h w xy")
+    grid = rearrange(field[:, :2] + _centres(*fine, like=field), "(nk t) xy h w -> nk (t h) w xy", t=steps)
     moved = functional.grid_sample(
         memory.images.flatten(0, 1), grid, mode="bicubic", padding_mode="border", align_corners=False
     )
-    return looks, rearrange(moved * field[:, 2:], "(n k) c h w -> n k c h w", k=count).sum(dim=1)
+    moved = rearrange(moved, "(n k) c (t h) w -> n k t c h w", k=count, t=steps)
+    return looks, (moved * rearrange(field[:, 2:], "(n k t) 1 h w -> n k t 1 h w", k=count, t=steps)).sum(dim=1)
 
 
 def _attend(
@@ -89,7 +92,9 @@ def _attend(
     """
     kind = queries.device.type
     if kind == "cpu" and torch.is_autocast_enabled(kind):
-        return ((queries @ keys.mT).softmax(dim=-1) @ values).to(values.dtype)
+        pieces = queries.split(max(1, _SCORES // (len(keys) * keys.shape[1])), dim=1)
+        found = torch.cat([(piece @ keys.mT).softmax(dim=-1) @ values for piece in pieces], dim=1)
+        return found.to(values.dtype)
     size = max(queries.shape[-1], values.shape[-1])
     size += -size % 8  # what fused kernels want
     queries, keys, padded = (

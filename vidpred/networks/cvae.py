@@ -1,8 +1,8 @@
 """The default model: a light recurrent painter, told by the pose what is where, and by the context how it looks.
 
 What depends on poses and context alone is computed outside of the loop over time: a U-Net gives every place of a pose
-map a name, and a second U-Net, which sees the context's frames, corrects the names there, takes the person out of the
-last frame and paints what is behind. A step fetches the context's pixels to the places of the same names, sees the
+map a name; a second U-Net, which sees the context's frames, corrects the names there, takes the person out of the last
+frame and paints what is behind; the context's pixels are fetched to the places of the same names. A step sees the
 previous frame and z, and corrects; z may say which colours its places have. Sources of features are added, not
 concatenated.
 """
@@ -28,14 +28,15 @@ FILLS = ((2, 2), (1, 2), (2, 1))  # of the scene where the person is: from all a
 
 
 class PoseFeatures(NamedTuple):
-    """What a pose map tells; s = 4 subpixels of every half-resolution place."""
+    """What a pose map tells, and what the context does about it; s = 4 subpixels of every half-resolution place."""
 
     half: Float[Tensor, "*N D h w"]
     quarter: Float[Tensor, "*N E h/2 w/2"]
     eighth: Float[Tensor, "*N F h/4 w/4"]
-    names: Float[Tensor, "*N G h' w'"]  # of places, of length 1; G = 0 without an anchor
     body: Float[Tensor, "*N s h w"]  # logit of painting anew
     observed: Float[Tensor, "*N L h/4 w/4"]  # what posterior and prior see of it
+    looks: Float[Tensor, "*N C s h w"]
+    kept: Float[Tensor, "*N m C s h w"]  # scene and moved context, to be blended in; m = 0 without an anchor
 
 
 class FrameFeatures(NamedTuple):
@@ -181,13 +182,27 @@ class CVAE(nn.Module):
         blend = (weights.softmax(dim=1)[:, :, None] * fills).sum(dim=1)
         return blend + split_pixels(hidden) * torch.tanh(painted) / 2, features
 
-    def encode_poses(self, poses: Float[Tensor, "B T P H W"]) -> PoseFeatures:
-        """Features of all poses, and names of their places."""
-        levels = half, quarter, eighth = self.pose_net(rearrange(poses, "b t p h w -> (b t) p h w"))
-        names = self._name(levels) if self.anchor else half.new_empty(half.shape[0], 0, *half.shape[2:])
-        body, observed = self.body_logits(activate(half)), self.place_pose(activate(eighth))
-        features = PoseFeatures(half, quarter, eighth, names, body, observed)
-        return PoseFeatures(*(rearrange(level, "(b t) ... -> b t ...", b=poses.shape[0]) for level in features))
+    def encode_poses(self, poses: Float[Tensor, "B T P H W"], context: Anchor | None) -> PoseFeatures:
+        """Features of all poses, and what the context shows at their places."""
+        clips = poses.shape[0]
+        levels = self.pose_net(rearrange(poses, "b t p h w -> (b t) p h w"))
+        by_clip = partial(rearrange, pattern="(b t) ... -> b t ...", b=clips)
+        body, observed = self.body_logits(activate(levels[0])), self.place_pose(activate(levels[2]))
+        half, quarter, eighth, body, observed = map(by_clip, (*levels, body, observed))
+        if context is None:
+            looks = poses.new_full((*half.shape[:2], self.shape.channels, 4, *half.shape[-2:]), 0.5)
+            nothing = looks.new_empty(*looks.shape[:2], 0, *looks.shape[2:])
+            return PoseFeatures(half, quarter, eighth, body, observed, looks, kept=nothing)
+        looks, moved = fetch(context.memory, by_clip(self._name(levels)), self.sharpness)
+        if looks.shape[-2:] != moved.shape[-2:]:
+            looks = by_clip(functional.interpolate(looks.flatten(0, 1), size=moved.shape[-2:], mode="bilinear",
+                                                   align_corners=False))  # fmt: skip
+        looks, moved = split_pixels(looks), split_pixels(moved)
+        fetched = rearrange(torch.cat([looks, moved], dim=2), "b t c s h w -> (b t) (c s) h w")
+        half = half + context.features[:, None] + by_clip(self.place_looks(fetched))
+        moved = moved[:, :, :-1]  # without what was taken out
+        kept = torch.stack([context.scene[:, None].expand_as(moved), moved], dim=2)
+        return PoseFeatures(half, quarter, eighth, body, observed, looks, kept)
 
     def _name(self, levels: Sequence[Tensor], seen: Sequence[Tensor] | None = None) -> Float[Tensor, "N G h w"]:
         """Names of the places of a pose. A frame, where it is seen, tells which limb is in front, and what is worn."""
@@ -231,21 +246,11 @@ class CVAE(nn.Module):
         pose: PoseFeatures,
         z: Float[Tensor, "N Z h w"],
         prior: Gaussian,
-        context: Anchor | None,
         carry: None,
     ) -> tuple[Float[Tensor, "N C H W"], None]:
-        """Fetch from the context, paint what changes, and blend."""
+        """Paint what changes, and blend."""
         before, news = previous.subpixels, z - prior.mean
         half = previous.half + pose.half
-        looks = torch.full_like(before, 0.5)
-        if context is not None:
-            looks, moved = fetch(context.memory, pose.names, self.sharpness)
-            if looks.shape[-2:] != moved.shape[-2:]:
-                looks = functional.interpolate(looks, size=moved.shape[-2:], mode="bilinear", align_corners=False)
-            looks, moved = split_pixels(looks), split_pixels(moved)
-            fetched = rearrange(torch.cat([looks, moved], dim=1), "n c s h w -> n (c s) h w")
-            half = half + context.features + self.place_looks(fetched)
-            moved = moved[:, :-1]  # without what was taken out
         quarter = self.paint_quarter(self.down_quarter(half) + pose.quarter)
         eighth = self.paint_eighth(self.down_eighth(quarter) + pose.eighth + self.place_z(news))
         quarter = self.outer_quarter(quarter + self.up_quarter(eighth))
@@ -255,9 +260,9 @@ class CVAE(nn.Module):
         out = rearrange(self.head(activate(half)), "n (c s) h w -> n c s h w", s=4).to(before.dtype)
         detail, weights = torch.split(out, [self.shape.channels, self.sources], dim=1)
         weights = torch.cat([weights[:, :1] + pose.body[:, None], weights[:, 1:]], dim=1).softmax(dim=1)
-        frame = weights[:, :1] * (looks + torch.tanh(detail) / 2) + weights[:, 1:2] * before
-        if context is not None:
-            frame = frame + weights[:, 2:3] * context.scene + weights[:, 3:] * moved
+        frame = weights[:, :1] * (pose.looks + torch.tanh(detail) / 2) + weights[:, 1:2] * before
+        if self.anchor:
+            frame = frame + (weights[:, 2:, None] * pose.kept).sum(dim=1)
         return join_pixels(frame) + self._shift_colors(eighth, news), None
 
     def _shift_colors(

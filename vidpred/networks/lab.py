@@ -199,7 +199,7 @@ class LabCVAE(nn.Module):
     def context(self, frames: Float[Tensor, "B K C H W"], poses: Float[Tensor, "B K P H W"]) -> None:
         """Nothing: the stock networks see the previous frame alone."""
 
-    def encode_poses(self, poses: Float[Tensor, "B T P H W"]) -> Float[Tensor, "B T L H W"]:
+    def encode_poses(self, poses: Float[Tensor, "B T P H W"], context: None) -> Float[Tensor, "B T L H W"]:
         """Pose features of all frames at once."""
         features: Tensor = self.pose_encoder(rearrange(poses, "b t p h w -> (b t) p h w"))
         return rearrange(features, "(b t) l h w -> b t l h w", b=poses.shape[0])
@@ -225,7 +225,6 @@ class LabCVAE(nn.Module):
         pose: Float[Tensor, "N L H W"],
         z: Float[Tensor, "N Z H W"],
         prior: Gaussian,
-        context: None,
         carry: None,
     ) -> tuple[Float[Tensor, "N C H W"], None]:
         """Fuse previous frame, pose and z, and generate the frame."""

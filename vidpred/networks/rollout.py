@@ -104,12 +104,12 @@ def stream_rollout(
         with _evaluating(model):
             if first == known:
                 context = model.context(frames, _to_float(poses[every, slice(known)], frames))
-            features = model.encode_poses(_to_float(poses[every, slice(steps.start, steps.stop)], frames))
+            features = model.encode_poses(_to_float(poses[every, slice(steps.start, steps.stop)], frames), context)
             for step, pose in zip(steps, unbind_steps(features), strict=True):
                 seen = model.encode_frames(previous)
                 prior = model.prior(seen, pose)
                 latent = _draw(prior, z, step - known, temperature, generators)
-                previous, carry = model.decode(seen, pose, latent, prior, context, carry)
+                previous, carry = model.decode(seen, pose, latent, prior, carry)
                 piece.append(previous)
         yield torch.stack(piece, dim=1)
 

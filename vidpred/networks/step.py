@@ -32,8 +32,8 @@ class Model(Protocol):
     def context(self, frames: Float[Tensor, "B K C H W"], poses: Float[Tensor, "B K P H W"]) -> Context:
         """What is kept from the context, computed once a clip."""
 
-    def encode_poses(self, poses: Float[Tensor, "B T P H W"]) -> Features:
-        """Features of all poses, computed once a clip; every tensor begins with (B, T)."""
+    def encode_poses(self, poses: Float[Tensor, "B T P H W"], context: Context) -> Features:
+        """All that poses and context tell, computed once a clip; every tensor begins with (B, T)."""
 
     def encode_frames(self, frames: Float[Tensor, "N C H W"]) -> Features:
         """Features of frames, true or predicted, computed once a frame; rows are independent."""
@@ -50,7 +50,6 @@ class Model(Protocol):
         pose: Features,
         z: Float[Tensor, "N Z h w"],
         prior: Gaussian,
-        context: Context,
         carry: Carry,
     ) -> tuple[Float[Tensor, "N C H W"], Carry]:
         """The predicted frame, and the carry for the next step (None before the first).

@@ -1,11 +1,11 @@
 """The training unroll: every frame of a clip predicted with z from the posterior.
 
-Where a step is teacher forced the previous frame is the true one, otherwise the model's own prediction. Forced steps do
-not depend on each other: where the whole batch is forced, steps are computed together. So are the posteriors of all.
+Where a step is teacher forced the previous frame is the true one, otherwise the model's own prediction. Steps whose
+previous frames are known do not depend on each other, and are computed together: where the whole batch is forced, and,
+after a rehearsal without gradients, where no gradient flows through previous frames. So are the posteriors of all.
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from operator import itemgetter
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -23,12 +23,12 @@ from vidpred.networks.features import (
     unfold_steps,
 )
 from vidpred.networks.latent import reparameterize
-from vidpred.networks.step import Carry, Context, Features, Model
+from vidpred.networks.step import Carry, Features, Model
 from vidpred.types import Gaussian, Prediction
 
 Gradient = Literal["full", "detached"] | int
-OBSERVED = 32  # steps whose posteriors are computed together, where nothing else is said
-CPU_ROWS = 4  # rows of a step computed together on the CPU: more cost more in fresh memory than they save
+OBSERVED = 32  # steps whose posteriors are computed together where nothing else is
+RECOMPUTED = 8  # pose maps whose features are computed again at once
 
 _Run = Callable[..., Any]  # calls a function with arguments
 
@@ -61,8 +61,8 @@ def unroll(
         gradient: through the previous frame where it is predicted: "full" (through time), "detached", or a number k:
             cut before every k-th step (truncated backpropagation through time, Williams & Peng 1990, doi
             10.1162/neco.1990.2.4.490). 1 is "detached".
-        chunk: steps computed together where the whole batch is forced, None is what suits the device: all on a GPU,
-            4 // B on the CPU; and posteriors elsewhere, of which None is at most 32, or twice as many on the CPU.
+        chunk: steps computed together; None is all, or 1 with ``recompute``, whose memory it decides. At 1 there is no
+            rehearsal: its forward pass costs more than it saves where a single step keeps the device busy.
         recompute: keep the inputs of every step alone, and compute it once more in the backward pass (activation
             checkpointing, Chen et al. 2016, arXiv 1604.06174): the same gradients in less memory and more time.
 
@@ -73,14 +73,16 @@ def unroll(
         ValueError: if there is no such ``gradient``.
     """
     check_gradient(gradient)
-    known = frames.shape[1] - noise.shape[1]
-    context = model.context(frames[:, :known], poses[:, :known])
-    features = _encode_poses(model, poses, known, recompute=recompute)
-    clips, run = _Clips(frames, features, context, noise, from_prior), _recomputed if recompute else _plain
-    if not (model.parallel and bool((forced[:, 1:] == 1).all())):
-        size = chunk or min(OBSERVED, 2 * choose_chunk(len(noise), OBSERVED, frames.device))
-        return _in_turn(model, clips, forced, gradient, size, run)
-    return _together(model, clips, chunk or choose_chunk(len(noise), noise.shape[1], frames.device), run)
+    steps = noise.shape[1]
+    features = _encode_poses(model, frames, poses, frames.shape[1] - steps, recompute=recompute)
+    clips, run = _Clips(frames, features, noise, from_prior), _recomputed if recompute else _plain
+    together = chunk or (1 if recompute else steps)
+    if model.parallel and bool((forced[:, 1:] == 1).all()):
+        return _together(model, clips, together, run)
+    posteriors = _posteriors(model, clips, together, run)
+    if model.parallel and gradient in ("detached", 1) and together > 1:
+        return _rehearsed(model, clips, posteriors, forced, together, run)
+    return _in_turn(model, clips, posteriors, forced, gradient, run)
 
 
 @torch.no_grad()
@@ -92,10 +94,8 @@ def observe(
     context_frames: int,
 ) -> Gaussian:
     """The posterior q(z_t | x_t, p_t) of every frame after the context, (B, S, Z, h, w): it sees the targets."""
-    now = slice(context_frames, frames.shape[1])
-    features = _encode_poses(model, poses, context_frames, recompute=False)
-    steps = _posteriors(model, frames, features, now, OBSERVED, _plain)
-    return Gaussian(*(torch.stack(values, dim=1) for values in zip(*steps, strict=True)))
+    features = _encode_poses(model, frames, poses, context_frames, recompute=False)
+    return _posteriors(model, _Clips(frames, features, frames[:, context_frames:], None), OBSERVED, _plain)
 
 
 @torch.no_grad()
@@ -117,14 +117,13 @@ def predict_next(
         raise ValueError(
             f"frames must hold a context and more, got {frames.shape[1]} with a context of {context_frames}"
         )
-    context = model.context(frames[:, :context_frames], poses[:, :context_frames])
     carry: Carry = None
     predicted = []
-    features = _encode_poses(model, poses, context_frames, recompute=False)
+    features = _encode_poses(model, frames, poses, context_frames, recompute=False)
     for step, pose in enumerate(unbind_steps(features), start=context_frames):
         before = model.encode_frames(frames[:, step - 1])
         prior = model.prior(before, pose)
-        frame, carry = model.decode(before, pose, prior.mean, prior, context, carry)
+        frame, carry = model.decode(before, pose, prior.mean, prior, carry)
         predicted.append(frame)
     return torch.stack(predicted, dim=1)
 
@@ -145,8 +144,7 @@ class _Clips(NamedTuple):
     """What all steps of a batch of clips share."""
 
     frames: Tensor
-    features: Features  # of the poses of the steps
-    context: Context
+    features: Features  # of poses and context, for every step
     noise: Tensor
     from_prior: Tensor | None
 
@@ -156,94 +154,113 @@ def _together(model: Model, clips: _Clips, size: int, run: _Run) -> Prediction:
     frames, noise = clips.frames, clips.noise
     before = model.encode_frames(frames[:, -noise.shape[1] - 1])
     parts = []
-    for first in range(0, noise.shape[1], size):
-        part = slice(first, min(first + size, noise.shape[1]))
-        rows = partial(repeat_rows, times=part.stop - part.start)
-        now, every = _frames_of(part, frames, noise), slice(None)
-        pose, target = fold_steps(clips.features, part), run(model.encode_frames, fold_steps(frames, now))
+    for part in _pieces(noise.shape[1], size):
+        pose, target = fold_steps(clips.features, part), run(model.encode_frames, fold_steps(_targets(clips), part))
         seen = unfold_steps(target, len(frames))
-        previous = fold_steps(delay_steps(seen, before), every)
-        before = map_features(itemgetter((every, -1)), seen)
+        previous = fold_steps(delay_steps(seen, before), slice(None))
+        before = map_features(itemgetter((slice(None), -1)), seen)
         posterior = run(model.posterior, target, pose)
-        step = (fold_steps(noise, part), rows(clips.context), None, rows(clips.from_prior))
-        predicted, prior, _ = run(_decode, model, previous, pose, posterior, *step)
+        predicted, prior, _ = run(_decode, model, previous, pose, posterior, *_draws(clips, part), None)
         parts.append(Prediction(*(unfold_steps(value, len(frames)) for value in (predicted, posterior, prior))))
     joined: Prediction = _join(parts, torch.cat)
     return joined
 
 
-def _in_turn(model: Model, clips: _Clips, forced: Tensor, gradient: Gradient, size: int, run: _Run) -> Prediction:
+def _rehearsed(model: Model, clips: _Clips, posteriors: Gaussian, forced: Tensor, size: int, run: _Run) -> Prediction:
+    """Steps that gradients do not leave: first without them, to know the previous frames, then ``size`` together."""
+    frames, steps = clips.frames, clips.noise.shape[1]
+    with torch.no_grad():
+        rehearsal = _in_turn(model, clips, posteriors, forced, 1, _plain)
+        true = frames[:, -steps - 1 : -1]
+        previous = _choose(true, delay_steps(rehearsal.frames, true[:, 0]), forced)  # the first is true either way
+    parts = []
+    for part in _pieces(steps, size):
+        given = (fold_steps(previous, part), fold_steps(clips.features, part), fold_steps(posteriors, part))
+        predicted, prior, _ = run(_predict, model, *given, *_draws(clips, part), None)
+        parts.append(tuple(unfold_steps(value, len(frames)) for value in (predicted, prior)))
+    predicted, prior = _join(parts, torch.cat)
+    return Prediction(predicted, posteriors, prior)
+
+
+def _in_turn(
+    model: Model, clips: _Clips, posteriors: Gaussian, forced: Tensor, gradient: Gradient, run: _Run
+) -> Prediction:
     """One step after the other; the previous frame is true or predicted, clip by clip."""
-    frames, noise = clips.frames, clips.noise
-    cut = gradient if isinstance(gradient, int) else {"full": frames.shape[1], "detached": 1}[gradient]
-    now = _frames_of(slice(0, noise.shape[1]), frames, noise)
-    previous = frames[:, now.start - 1]
+    frames, steps = clips.frames, clips.noise.shape[1]
+    cut = gradient if isinstance(gradient, int) else {"full": steps, "detached": 1}[gradient]
+    previous = frames[:, -steps - 1]
     carry: Carry = None
     parts = []
-    poses = unbind_steps(clips.features)
-    posteriors = _posteriors(model, frames, clips.features, now, size, run)
-    for step, (pose, posterior) in enumerate(zip(poses, posteriors, strict=True)):
+    for step, (pose, posterior) in enumerate(zip(unbind_steps(clips.features), unbind_steps(posteriors), strict=True)):
         if step:
             before = previous if step % cut else previous.detach()
-            previous = _choose(frames[:, now.start + step - 1], before, forced[:, step])
-        given = (noise[:, step], clips.context, carry, clips.from_prior)
+            previous = _choose(frames[:, step - steps - 1], before, forced[:, step])
+        given = (clips.noise[:, step], clips.from_prior, carry)
         previous, prior, carry = run(_predict, model, previous, pose, posterior, *given)
-        parts.append(Prediction(previous, posterior, prior))
-    joined: Prediction = _join(parts, torch.stack)
-    return joined
+        parts.append((previous, prior))
+    predicted, prior = _join(parts, torch.stack)
+    return Prediction(predicted, posteriors, prior)
 
 
 def _predict(
-    model: Model, previous: Tensor, pose: Features, posterior: Gaussian, noise: Tensor, context: Context, carry: Carry,
-    from_prior: Tensor | None,
+    model: Model, previous: Tensor, pose: Features, posterior: Gaussian, noise: Tensor, from_prior: Tensor | None,
+    carry: Carry,
 ) -> tuple[Tensor, Gaussian, Carry]:  # fmt: skip
     """One step from a frame: the predicted frame, the prior, and what is carried on."""
-    return _decode(model, model.encode_frames(previous), pose, posterior, noise, context, carry, from_prior)
+    return _decode(model, model.encode_frames(previous), pose, posterior, noise, from_prior, carry)
 
 
 def _decode(
-    model: Model, previous: Features, pose: Features, posterior: Gaussian, noise: Tensor, context: Context,
-    carry: Carry, from_prior: Tensor | None,
+    model: Model, previous: Features, pose: Features, posterior: Gaussian, noise: Tensor, from_prior: Tensor | None,
+    carry: Carry,
 ) -> tuple[Tensor, Gaussian, Carry]:  # fmt: skip
     """One step from the features of a frame: z from the posterior, or from the prior where it is to be."""
     prior = model.prior(previous, pose)
     z = reparameterize(posterior, noise)
     if from_prior is not None:
         z = torch.where(from_prior[:, None, None, None], reparameterize(prior, noise), z)
-    frame, carry = model.decode(previous, pose, z, prior, context, carry)
+    frame, carry = model.decode(previous, pose, z, prior, carry)
     return frame, prior, carry
 
 
-def _posteriors(model: Model, frames: Tensor, features: Features, now: slice, size: int, run: _Run) -> list[Gaussian]:
+def _posteriors(model: Model, clips: _Clips, size: int, run: _Run) -> Gaussian:
     """The posterior of every step: it sees no previous frame, so that ``size`` steps are computed together."""
     found = []
-    frames, steps = frames[:, now], now.stop - now.start
-    for first in range(0, steps, size):
-        part = slice(first, min(first + size, steps))
-        target = run(model.encode_frames, fold_steps(frames, part))
-        posterior = run(model.posterior, target, fold_steps(features, part))
-        found += unbind_steps(unfold_steps(posterior, len(frames)))
-    return found
+    for part in _pieces(clips.noise.shape[1], size):
+        target = run(model.encode_frames, fold_steps(_targets(clips), part))
+        posterior = run(model.posterior, target, fold_steps(clips.features, part))
+        found.append(unfold_steps(posterior, len(clips.frames)))
+    joined: Gaussian = _join(found, torch.cat)
+    return joined
 
 
-def _encode_poses(model: Model, poses: Tensor, known: int, *, recompute: bool) -> Features:
+def _encode_poses(model: Model, frames: Tensor, poses: Tensor, known: int, *, recompute: bool) -> Features:
     """Features of the poses after the context; a BatchNorm must see all poses, once."""
+    context = model.context(frames[:, :known], poses[:, :known])
     if isinstance(model, nn.Module) and any(
         isinstance(layer, nn.BatchNorm2d | nn.SyncBatchNorm) for layer in model.modules()
     ):
-        return map_features(itemgetter((slice(None), slice(known, None))), model.encode_poses(poses))
+        return map_features(itemgetter((slice(None), slice(known, None))), model.encode_poses(poses, context))
     poses = poses[:, known:]
     if not recompute:
-        return model.encode_poses(poses)
-    parts = [
-        _recomputed(model.encode_poses, part) for part in torch.split(poses, max(1, OBSERVED // len(poses)), dim=1)
-    ]
-    return _join(parts, torch.cat)
+        return model.encode_poses(poses, context)
+    parts = torch.split(poses, max(1, RECOMPUTED // len(poses)), dim=1)
+    return _join([_recomputed(model.encode_poses, part, context) for part in parts], torch.cat)
 
 
-def choose_chunk(clips: int, steps: int, device: torch.device) -> int:
-    """Steps computed together: all where launching operators is what costs, few where memory is what is slow."""
-    return max(1, CPU_ROWS // clips) if device.type == "cpu" else steps
+def _pieces(steps: int, size: int) -> list[slice]:
+    """The steps, ``size`` at a time."""
+    return [slice(first, min(first + size, steps)) for first in range(0, steps, size)]
+
+
+def _targets(clips: _Clips) -> Tensor:
+    """The true frames of all steps."""
+    return clips.frames[:, -clips.noise.shape[1] :]
+
+
+def _draws(clips: _Clips, part: slice) -> tuple[Tensor, Tensor | None]:
+    """Noise, and whether z is the prior's, of several steps as rows."""
+    return fold_steps(clips.noise, part), repeat_rows(clips.from_prior, part.stop - part.start)
 
 
 def _plain(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -255,19 +272,13 @@ def _recomputed(function: Callable[..., Any], *arguments: Any) -> Any:
     return checkpoint(function, *arguments, use_reentrant=False, preserve_rng_state=False)
 
 
-def _frames_of(steps: slice, frames: Tensor, noise: Tensor) -> slice:
-    """The frames that steps predict: step 0 is frame K = T − S."""
-    known = frames.shape[1] - noise.shape[1]
-    return slice(known + steps.start, known + steps.stop)
-
-
 def _choose(true: Tensor, predicted: Tensor, forced: Tensor) -> Tensor:
     """The true frame for forced clips, the predicted one for the others, or their mean; no work where all agree."""
     if not forced.any():
         return predicted
     if (forced == 1).all():
         return true
-    share = forced.to(true.device, non_blocking=True)[:, None, None, None]
+    share = forced.to(true.device, non_blocking=True)[..., None, None, None]
     if share.dtype == torch.bool:
         return torch.where(share, true, predicted)
     return torch.lerp(predicted, true, share.to(true.dtype))
