@@ -23,7 +23,7 @@ FIXTURES = Path(__file__).parent / "fixtures"
 
 
 EARLIER = ("0.1.0", "0.2.0", "0.3.0", "0.4.0")
-NOW = "0.5.0"
+NOW = "0.5.0"  # whose networks are those of today
 
 
 def copy(version: str, tmp_path: Path) -> Path:
