@@ -92,7 +92,7 @@ def _attend(
     """
     kind = queries.device.type
     if kind == "cpu" and torch.is_autocast_enabled(kind):
-        pieces = queries.split(max(1, _SCORES // (len(keys) * keys.shape[1])), dim=1)
+        pieces = torch.split(queries, max(1, _SCORES // (len(keys) * keys.shape[1])), dim=1)
         found = torch.cat([(piece @ keys.mT).softmax(dim=-1) @ values for piece in pieces], dim=1)
         return found.to(values.dtype)
     size = max(queries.shape[-1], values.shape[-1])

@@ -85,7 +85,7 @@ class MuonAdamW(Optimizer):
 
     def _step_matrices(self, group: dict[str, Any]) -> None:
         momentum, lr = group["momentum"], group["lr"]
-        alike: dict[tuple[torch.Size, torch.device], list[tuple[Tensor, Tensor]]] = defaultdict(list)
+        alike: dict[tuple[torch.Size, torch.device], list[tuple[Tensor, Tensor, Tensor]]] = defaultdict(list)
         for weight in group["params"]:
             if weight.grad is None:
                 continue
@@ -93,13 +93,13 @@ class MuonAdamW(Optimizer):
             state = self.state[weight]
             if not state:
                 state["momentum_buffer"] = torch.zeros_like(gradient)
-            moving = state["momentum_buffer"].lerp_(gradient, 1 - momentum)
-            alike[matrix.shape, matrix.device].append((matrix, gradient.lerp(moving, momentum)))
-        for (shape, _), pairs in alike.items():
-            matrices, updates = zip(*pairs, strict=True)
-            size = 0.2 * math.sqrt(max(shape))
-            for matrix, update in zip(matrices, orthogonalize(torch.stack(updates)), strict=True):
-                matrix.mul_(1 - lr * group["weight_decay"]).add_(update, alpha=-lr * size)
+            alike[matrix.shape, matrix.device].append((matrix, gradient, state["momentum_buffer"]))
+        for (shape, _), found in alike.items():
+            matrices, gradients, moving = zip(*found, strict=True)
+            torch._foreach_lerp_(moving, gradients, 1 - momentum)
+            updates = orthogonalize(torch.stack(torch._foreach_lerp(gradients, moving, momentum)))
+            torch._foreach_mul_(matrices, 1 - lr * group["weight_decay"])
+            torch._foreach_add_(matrices, updates.unbind(), alpha=-lr * 0.2 * math.sqrt(max(shape)))
 
 
 def orthogonalize(matrices: Float[Tensor, "n rows columns"]) -> Float[Tensor, "n rows columns"]:
