@@ -86,10 +86,10 @@ def test_recomputed_steps_give_the_same_gradients_from_less_memory(model, coins)
 
     loss, gradients, kept = train(recompute=False)
     again, regained, kept_less = train(recompute=True)
-    assert torch.equal(loss, again)
+    torch.testing.assert_close(again, loss, rtol=1e-5, atol=0)
     assert gradients.keys() == regained.keys()
     for name, gradient in gradients.items():
-        torch.testing.assert_close(regained[name], gradient, rtol=1e-5, atol=1e-6, msg=name)
+        assert (regained[name] - gradient).norm() <= 1e-4 * gradient.norm(), name
     assert len(kept_less) < len(kept) / 2
 
 

@@ -76,10 +76,10 @@ def unroll(
     steps = noise.shape[1]
     features = _encode_poses(model, frames, poses, frames.shape[1] - steps, recompute=recompute)
     clips, run = _Clips(frames, features, noise, from_prior), _recomputed if recompute else _plain
-    together = chunk or (1 if recompute else steps)
+    together = min(steps, chunk or (1 if recompute else steps))
     if model.parallel and bool((forced[:, 1:] == 1).all()):
         return _together(model, clips, together, run)
-    posteriors = _posteriors(model, clips, together, run)
+    posteriors = _posteriors(model, clips.targets, features, together, run)
     if model.parallel and gradient in ("detached", 1) and together > 1:
         return _rehearsed(model, clips, posteriors, forced, together, run)
     return _in_turn(model, clips, posteriors, forced, gradient, run)
@@ -95,7 +95,7 @@ def observe(
 ) -> Gaussian:
     """The posterior q(z_t | x_t, p_t) of every frame after the context, (B, S, Z, h, w): it sees the targets."""
     features = _encode_poses(model, frames, poses, context_frames, recompute=False)
-    return _posteriors(model, _Clips(frames, features, frames[:, context_frames:], None), OBSERVED, _plain)
+    return _posteriors(model, frames[:, context_frames:], features, OBSERVED, _plain)
 
 
 @torch.no_grad()
@@ -148,6 +148,11 @@ class _Clips(NamedTuple):
     noise: Tensor
     from_prior: Tensor | None
 
+    @property
+    def targets(self) -> Tensor:
+        """The true frames of all steps."""
+        return self.frames[:, -self.noise.shape[1] :]
+
 
 def _together(model: Model, clips: _Clips, size: int, run: _Run) -> Prediction:
     """Steps whose previous frames are the true ones, ``size`` of them as rows of one step; a frame is encoded once."""
@@ -155,7 +160,7 @@ def _together(model: Model, clips: _Clips, size: int, run: _Run) -> Prediction:
     before = model.encode_frames(frames[:, -noise.shape[1] - 1])
     parts = []
     for part in _pieces(noise.shape[1], size):
-        pose, target = fold_steps(clips.features, part), run(model.encode_frames, fold_steps(_targets(clips), part))
+        pose, target = fold_steps(clips.features, part), run(model.encode_frames, fold_steps(clips.targets, part))
         seen = unfold_steps(target, len(frames))
         previous = fold_steps(delay_steps(seen, before), slice(None))
         before = map_features(itemgetter((slice(None), -1)), seen)
@@ -169,10 +174,14 @@ def _together(model: Model, clips: _Clips, size: int, run: _Run) -> Prediction:
 def _rehearsed(model: Model, clips: _Clips, posteriors: Gaussian, forced: Tensor, size: int, run: _Run) -> Prediction:
     """Steps that gradients do not leave: first without them, to know the previous frames, then ``size`` together."""
     frames, steps = clips.frames, clips.noise.shape[1]
+    all_but_last = itemgetter((slice(None), slice(-1)))
+    features, noise, before = map_features(all_but_last, (clips.features, clips.noise, posteriors))
     with torch.no_grad():
-        rehearsal = _in_turn(model, clips, posteriors, forced, 1, _plain)
+        shorter = _Clips(frames[:, :-1], features, noise, clips.from_prior)
+        rehearsal = _in_turn(model, shorter, before, forced, 1, _plain)
         true = frames[:, -steps - 1 : -1]
-        previous = _choose(true, delay_steps(rehearsal.frames, true[:, 0]), forced)  # the first is true either way
+        predicted = torch.cat([true[:, :1], rehearsal.frames], dim=1)
+        previous = _choose(true, predicted, forced)  # the first is true either way
     parts = []
     for part in _pieces(steps, size):
         given = (fold_steps(previous, part), fold_steps(clips.features, part), fold_steps(posteriors, part))
@@ -223,13 +232,13 @@ def _decode(
     return frame, prior, carry
 
 
-def _posteriors(model: Model, clips: _Clips, size: int, run: _Run) -> Gaussian:
+def _posteriors(model: Model, targets: Tensor, features: Features, size: int, run: _Run) -> Gaussian:
     """The posterior of every step: it sees no previous frame, so that ``size`` steps are computed together."""
     found = []
-    for part in _pieces(clips.noise.shape[1], size):
-        target = run(model.encode_frames, fold_steps(_targets(clips), part))
-        posterior = run(model.posterior, target, fold_steps(clips.features, part))
-        found.append(unfold_steps(posterior, len(clips.frames)))
+    for part in _pieces(targets.shape[1], size):
+        target = run(model.encode_frames, fold_steps(targets, part))
+        posterior = run(model.posterior, target, fold_steps(features, part))
+        found.append(unfold_steps(posterior, len(targets)))
     joined: Gaussian = _join(found, torch.cat)
     return joined
 
@@ -251,11 +260,6 @@ def _encode_poses(model: Model, frames: Tensor, poses: Tensor, known: int, *, re
 def _pieces(steps: int, size: int) -> list[slice]:
     """The steps, ``size`` at a time."""
     return [slice(first, min(first + size, steps)) for first in range(0, steps, size)]
-
-
-def _targets(clips: _Clips) -> Tensor:
-    """The true frames of all steps."""
-    return clips.frames[:, -clips.noise.shape[1] :]
 
 
 def _draws(clips: _Clips, part: slice) -> tuple[Tensor, Tensor | None]:
