@@ -35,7 +35,7 @@ class PoseFeatures(NamedTuple):
     eighth: Float[Tensor, "*N F h/4 w/4"]
     body: Float[Tensor, "*N s h w"]  # logit of painting anew
     observed: Float[Tensor, "*N L h/4 w/4"]  # what posterior and prior see of it
-    looks: Float[Tensor, "*N C s h w"]
+    looks: Float[Tensor, "*N C s h w"]  # colours that painting starts from
     kept: Float[Tensor, "*N m C s h w"]  # scene and moved context, to be blended in; m = 0 without an anchor
 
 
@@ -193,16 +193,23 @@ class CVAE(nn.Module):
             looks = poses.new_full((*half.shape[:2], self.shape.channels, 4, *half.shape[-2:]), 0.5)
             nothing = looks.new_empty(*looks.shape[:2], 0, *looks.shape[2:])
             return PoseFeatures(half, quarter, eighth, body, observed, looks, kept=nothing)
-        looks, moved = fetch(context.memory, by_clip(self._name(levels)), self.sharpness)
-        if looks.shape[-2:] != moved.shape[-2:]:
-            looks = by_clip(functional.interpolate(looks.flatten(0, 1), size=moved.shape[-2:], mode="bilinear",
-                                                   align_corners=False))  # fmt: skip
-        looks, moved = split_pixels(looks), split_pixels(moved)
+        looks, moved = self._look_back(context, by_clip(self._name(levels)))
         fetched = rearrange(torch.cat([looks, moved], dim=2), "b t c s h w -> (b t) (c s) h w")
         half = half + context.features[:, None] + by_clip(self.place_looks(fetched))
         moved = moved[:, :, :-1]  # without what was taken out
         kept = torch.stack([context.scene[:, None].expand_as(moved), moved], dim=2)
         return PoseFeatures(half, quarter, eighth, body, observed, looks, kept)
+
+    def _look_back(
+        self, context: Anchor, names: Float[Tensor, "B T G i j"]
+    ) -> tuple[Float[Tensor, "B T C s h w"], Float[Tensor, "B T D s h w"]]:
+        """Looks and moved pixels of the context, at the same resolution."""
+        looks, moved = fetch(context.memory, names, self.sharpness)
+        size = moved.shape[-2:]
+        if looks.shape[-2:] != size:
+            flat = functional.interpolate(looks.flatten(0, 1), size=size, mode="bilinear", align_corners=False)
+            looks = flat.unflatten(0, names.shape[:2])
+        return split_pixels(looks), split_pixels(moved)
 
     def _name(self, levels: Sequence[Tensor], seen: Sequence[Tensor] | None = None) -> Float[Tensor, "N G h w"]:
         """Names of the places of a pose. A frame, where it is seen, tells which limb is in front, and what is worn."""
