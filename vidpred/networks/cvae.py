@@ -208,7 +208,7 @@ class CVAE(nn.Module):
         size = moved.shape[-2:]
         if looks.shape[-2:] != size:
             flat = functional.interpolate(looks.flatten(0, 1), size=size, mode="bilinear", align_corners=False)
-            looks = flat.unflatten(0, names.shape[:2])
+            looks = rearrange(flat, "(b t) ... -> b t ...", b=names.shape[0])
         return split_pixels(looks), split_pixels(moved)
 
     def _name(self, levels: Sequence[Tensor], seen: Sequence[Tensor] | None = None) -> Float[Tensor, "N G h w"]:
