@@ -14,7 +14,7 @@ import sys
 import time
 from statistics import median
 
-CLIPS, LENGTH, STEPS, ROUNDS = 2, 8, 20, 3
+CLIPS, LENGTH, STEPS, ROUNDS = 2, 8, 20, 5
 SETTINGS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {  # words for the process, and its environment
     "default": ((), {}),
     "float32": (("float32",), {}),
