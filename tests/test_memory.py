@@ -49,3 +49,10 @@ def test_other_systems_and_libraries_are_left_alone(monkeypatch):
     monkeypatch.setattr(memory.sys, "platform", "darwin")
     monkeypatch.setattr(memory.ctypes, "CDLL", None)
     assert not memory.keep_memory()
+
+
+def test_every_command_keeps_memory(tmp_path):
+    code = "import sys; from vidpred import cli; cli.keep_memory = lambda: print('kept'); " \
+           "sys.argv = ['report', 'runs=x']; cli.launch('report', lambda cfg: None)"  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout == "kept\n"

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from vidpred.networks import correspondence
 from vidpred.networks.correspondence import fetch, inpaint, join_pixels, remember, split_pixels
 
 H, W = 16, 24
@@ -114,6 +115,16 @@ def test_positions_are_nearly_exact_under_autocast():
         found = fetch_one(memory, moved, SHARP)[1]
     assert found.dtype == exact.dtype
     assert (found - exact).abs().max() < 0.125 / (W - 1)
+
+
+def test_attention_in_pieces_is_attention(monkeypatch):
+    images, keys = torch.rand(2, 2, 3, H, W), functional.normalize(torch.randn(2, 2, 5, H // 2, W // 2), dim=2)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        whole = fetch(remember(images, keys), keys, SHARP)
+        monkeypatch.setattr(correspondence, "_SCORES", 5000)  # queries are cut within a frame
+        pieces = fetch(remember(images, keys), keys, SHARP)
+    for one, other in zip(whole, pieces, strict=True):
+        torch.testing.assert_close(one, other, atol=0.02, rtol=0)
 
 
 def test_looks_may_have_some_of_the_channels():

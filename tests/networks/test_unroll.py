@@ -67,6 +67,23 @@ def test_rehearsed_steps_together_give_the_loops_loss_and_gradients(model, coins
         assert (gradient - in_turn[1][name]).norm() <= share * in_turn[1][name].norm() + 1e-5, name
 
 
+@pytest.mark.parametrize(
+    ("chunk", "gradient", "grads", "rows"),
+    [(None, "detached", [False] * 4 + [True], [2] * 4 + [10]), (2, 1, [False] * 4 + [True] * 3, [2] * 4 + [4, 4, 2]),
+     (1, "detached", [True] * 5, [2] * 5), (None, "full", [True] * 5, [2] * 5)],
+)  # fmt: skip
+def test_only_steps_that_gradients_do_not_leave_are_rehearsed(model, chunk, gradient, grads, rows):
+    film, poses, noise = clip(model, dtype=torch.float32)
+    decode, encode_poses, calls, maps = model.decode, model.encode_poses, [], []
+    model.decode = lambda previous, pose, z, *rest: (
+        calls.append((torch.is_grad_enabled(), len(z))) or decode(previous, pose, z, *rest)
+    )
+    model.encode_poses = lambda poses, context: maps.append(poses.shape[1]) or encode_poses(poses, context)
+    unroll(model, film, poses, noise=noise, forced=torch.zeros(2, 5, dtype=torch.bool), gradient=gradient, chunk=chunk)
+    assert calls == list(zip(grads, rows, strict=True))
+    assert len(maps) == 1
+
+
 @pytest.mark.parametrize("coins", [0, 1])
 def test_recomputed_steps_give_the_same_gradients_from_less_memory(model, coins):
     film, poses, noise = clip(model, frames=14, dtype=torch.float32)
