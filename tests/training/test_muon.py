@@ -28,9 +28,10 @@ def weights(model: nn.Module) -> list[torch.Tensor]:
 def test_matrices_are_made_orthogonal_in_float32():
     """Beside torch's own function, which computes in bfloat16, and the singular value decomposition."""
     draws = torch.Generator().manual_seed(0)
-    for shape in ((24, 216), (216, 24), (32, 32)):
-        matrices = torch.randn(3, *shape, generator=draws) * torch.tensor([1e-3, 1.0, 1e3])[:, None, None]
-        found = orthogonalize(matrices)
+    scales = torch.tensor([1e-3, 1.0, 1e3])[:, None, None]
+    stacks = [torch.randn(3, *shape, generator=draws) * scales for shape in ((24, 216), (216, 24), (32, 32), (32, 64))]
+    for matrices, found in zip(stacks, orthogonalize(stacks), strict=True):
+        shape = matrices.shape[1:]
         values = torch.linalg.svdvals(found)
         assert values.max() < 1.3
         assert values[:, : min(shape) // 2].min() > 0.6
@@ -43,7 +44,7 @@ def test_matrices_are_made_orthogonal_in_float32():
             assert (one - theirs).norm() < 0.05 * one.norm()
             if shape[0] != shape[1]:
                 assert functional.cosine_similarity(one.flatten(), ideal.flatten(), dim=0) > 0.97
-    assert torch.isfinite(orthogonalize(torch.zeros(1, 24, 24))).all()
+    assert torch.isfinite(orthogonalize([torch.zeros(1, 24, 24)])[0]).all()
 
 
 def test_rounded_products_do_not_run_away():
@@ -51,7 +52,7 @@ def test_rounded_products_do_not_run_away():
     draws = torch.Generator().manual_seed(0)
     matrices = torch.randn(3, 48, 2, generator=draws) @ torch.randn(3, 2, 432, generator=draws)
     with torch.autocast("cpu", torch.bfloat16):
-        found = orthogonalize(matrices)
+        (found,) = orthogonalize([matrices])
     assert torch.linalg.svdvals(found.float()).max() < 1.3
 
 
@@ -114,7 +115,7 @@ def test_momentum_looks_ahead():
         weight.grad = gradient
         optimizer.step()
     moving = 0.9 * 0.1 * first + 0.1 * second
-    update = orthogonalize((0.1 * second + 0.9 * moving)[None])[0]
+    update = orthogonalize([(0.1 * second + 0.9 * moving)[None]])[0][0]
     torch.testing.assert_close(before - weight.detach(), 0.01 * 0.2 * 40**0.5 * update)
 
 

@@ -94,15 +94,18 @@ class MuonAdamW(Optimizer):
             if not state:
                 state["momentum_buffer"] = torch.zeros_like(gradient)
             alike[matrix.shape, matrix.device].append((matrix, gradient, state["momentum_buffer"]))
-        for (shape, _), found in alike.items():
-            matrices, gradients, moving = zip(*found, strict=True)
+        found = [tuple(zip(*weights, strict=True)) for weights in alike.values()]
+        for _, gradients, moving in found:
             torch._foreach_lerp_(moving, gradients, 1 - momentum)
-            updates = orthogonalize(torch.stack(torch._foreach_lerp(gradients, moving, momentum)))
+        updates = orthogonalize([
+            torch.stack(torch._foreach_lerp(gradients, moving, momentum)) for _, gradients, moving in found
+        ])  # fmt: skip
+        for (matrices, _, _), update in zip(found, updates, strict=True):
             torch._foreach_mul_(matrices, 1 - lr * group["weight_decay"])
-            torch._foreach_add_(matrices, updates.unbind(), alpha=-lr * 0.2 * math.sqrt(max(shape)))
+            torch._foreach_add_(matrices, update.unbind(), alpha=-lr * 0.2 * math.sqrt(max(update.shape[1:])))
 
 
-def orthogonalize(matrices: Float[Tensor, "n rows columns"]) -> Float[Tensor, "n rows columns"]:
+def orthogonalize(stacks: Sequence[Float[Tensor, "_ _ _"]]) -> list[Float[Tensor, "_ _ _"]]:
     """U Vᵀ of every matrix U Σ Vᵀ, about: singular values near the largest are brought to between 0.6 and 1.3.
 
     Five Newton-Schulz iterations X ← P X, P = a + b X Xᵀ + c (X Xᵀ)², from X / ‖X‖, whose coefficients rather raise
@@ -111,21 +114,43 @@ def orthogonalize(matrices: Float[Tensor, "n rows columns"]) -> Float[Tensor, "n
     matrices of rows × rows, and X meets the product of their P ("Gram Newton-Schulz", Zhang et al. 2026,
     tridao.me/blog/2026/gram-newton-schulz). Where products are rounded, as in TF32, X Xᵀ can get eigenvalues below 0,
     which the iterations would enlarge without bounds: it is computed anew after two of them.
+
+    Args:
+        stacks: matrices (n, rows, columns), those of one shape together.
+
+    Returns:
+        The same for every stack. Stacks of as many rows (of columns, where these are fewer) are iterated together.
     """
-    if matrices.shape[1] > matrices.shape[2]:
-        return orthogonalize(matrices.mT).mT
+    found = []
+    alike: dict[tuple[int, torch.device], list[int]] = defaultdict(list)
+    for place, stack in enumerate(stacks):
+        wide = (stack.mT if stack.shape[1] > stack.shape[2] else stack).float()
+        found.append(wide / wide.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7))
+        alike[wide.shape[1], wide.device].append(place)
+    for places in alike.values():
+        for iterations in _ITERATIONS:
+            grams = torch.cat([torch.bmm(found[place], found[place].mT) for place in places])
+            products = torch.split(_iterate(grams, iterations), [len(found[place]) for place in places])
+            for place, product in zip(places, products, strict=True):
+                found[place] = torch.bmm(product, found[place])
+    return [
+        (result if result.shape == stack.shape else result.mT).to(stack.dtype)
+        for result, stack in zip(found, stacks, strict=True)
+    ]
+
+
+def _iterate(gram: Float[Tensor, "n rows rows"], iterations: int) -> Float[Tensor, "n rows rows"]:
+    """The product of the P of so many iterations."""
     linear, cubic, quintic = _ITERATION
-    found: Tensor = matrices.float()
-    found = found / found.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
-    for iterations in _ITERATIONS:
-        gram = found @ found.mT
-        product = torch.eye(gram.shape[1], device=gram.device)
-        for _ in range(iterations):
-            polynomial = torch.baddbmm(gram, gram, gram, beta=cubic, alpha=quintic)
-            polynomial.diagonal(dim1=1, dim2=2).add_(linear)
-            product, gram = polynomial @ product, polynomial @ gram @ polynomial
-        found = product @ found
-    return found.to(matrices.dtype)
+    product = None
+    for left in reversed(range(iterations)):
+        polynomial = torch.baddbmm(gram, gram, gram, beta=cubic, alpha=quintic)
+        polynomial.diagonal(dim1=1, dim2=2).add_(linear)
+        product = polynomial if product is None else torch.bmm(polynomial, product)
+        if left:
+            gram = torch.bmm(torch.bmm(polynomial, gram), polynomial)
+    assert product is not None
+    return product
 
 
 def _matrix(weight: Tensor, like: Tensor | None = None) -> Tensor:
