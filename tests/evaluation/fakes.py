@@ -14,7 +14,7 @@ from vidpred.types import Clip, FrameShape, Gaussian
 
 
 def scorer(**options) -> Scorer:
-    return Scorer(Protocol(name="test", definition="of a test", **options))
+    return Scorer(Protocol(name="test", **options))
 
 
 def assess(model, data, split="val", seed=0, **options) -> Assessment:

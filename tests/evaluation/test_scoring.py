@@ -87,7 +87,7 @@ def test_the_mask_of_the_protocol_decides_what_inside_is():
 
 def test_only_the_metrics_asked_for_are_computed():
     target = torch.full((1, 1, 3, 16, 24), 0.5)
-    found = Scorer(Protocol(name="t", definition="t"), metrics=("psnr",))(target, target, target, target[:, 0])
+    found = Scorer(Protocol(name="t"), metrics=("psnr",))(target, target, target, target[:, 0])
     assert set(found) == {"psnr", *(f"psnr_{region}" for region in REGIONS)}
 
 

@@ -59,7 +59,7 @@ def test_the_distance_sits_where_the_frames_differ(lpips):
 
 
 def test_frames_that_are_too_small_are_told_and_left_out(lpips):
-    judge = Scorer(Protocol(name="t", definition="t"), lpips=lpips)
+    judge = Scorer(Protocol(name="t"), lpips=lpips)
     assert judge.missing(16, 64)["lpips"].startswith("LPIPS is left out: it needs frames of 32x32")
     small = torch.rand(1, 1, 3, 16, 64)
     assert "lpips" not in judge(small, small, small, small[:, 0])
@@ -69,5 +69,5 @@ def test_a_scorer_gives_it_inside_and_outside_of_the_mask(lpips):
     target = torch.rand(1, 1, 3, 64, 64)
     moved = target.clone()
     moved[..., :32] = 1 - moved[..., :32]
-    scores = Scorer(Protocol(name="t", definition="t"), lpips=lpips)(target, moved, target, target[:, 0])
+    scores = Scorer(Protocol(name="t"), lpips=lpips)(target, moved, target, target[:, 0])
     assert float(scores["lpips_inside"]) > float(scores["lpips"]) > float(scores["lpips_outside"]) >= 0

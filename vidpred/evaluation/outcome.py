@@ -101,9 +101,7 @@ def psnr_of_rollouts(predictor: Predictor, data: ClipDataModule, *, z: Latent) -
 
 def validation_protocol(z: Latent) -> Protocol:
     """What validation in training does, as a protocol: one rollout a clip, mean PSNR of its frames, then of clips."""
-    return Protocol(
-        name="validation", definition=f"one rollout a clip, z {z} of the prior; mean PSNR of frames, then clips", z=z
-    )
+    return Protocol(name="validation", z=z)
 
 
 def as_matrix(rows: Sequence[Float[Array, " _"]]) -> Float[Array, "B S"]:

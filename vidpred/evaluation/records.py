@@ -92,7 +92,7 @@ def record(
     summary = assessment.summarize(seed=seed)
     folder.write_json("metrics.json", {
         **about,
-        "protocol": {**asdict(protocol), "fingerprint": protocol.fingerprint},
+        "protocol": {**asdict(protocol), "definition": protocol.definition, "fingerprint": protocol.fingerprint},
         **summary,
         "diagnoses": [diagnosis._asdict() for diagnosis in diagnoses],
         "left_out": list(left_out),

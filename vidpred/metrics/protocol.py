@@ -22,7 +22,6 @@ class Protocol:
 
     Args:
         name: under which it is known.
-        definition: in one sentence, for the reader of a table.
         context_frames: K that rollouts are given; None is the model's own.
         frames: predicted frames that count, from the first on; None is all. Shorter clips are refused.
         z: of a rollout: a fresh "sample" of the prior in every frame, or the prior's "mean".
@@ -41,7 +40,6 @@ class Protocol:
     """
 
     name: str
-    definition: str
     context_frames: int | None = None
     frames: int | None = None
     z: Latent = "sample"
@@ -67,8 +65,30 @@ class Protocol:
             raise ValueError(f"protocol.z=mean gives one film a clip: use protocol.samples=1, got {self.samples}")
 
     @property
+    def definition(self) -> str:
+        """What its numbers are, for the reader of a table: read off the settings, so that it holds for changed ones."""
+        several = {
+            "mean": f"mean of {self.samples} samples",
+            "best_ssim": f"the sample with the best SSIM of {self.samples}",
+            "best_each": f"every metric's own best of {self.samples} samples",
+        }
+        film = several[self.choice] if self.samples > 1 else "one sample"
+        plural = "" if self.context_frames == 1 else "s"
+        known = "" if self.context_frames is None else f" from {self.context_frames} context frame{plural}"
+        frames = "all predicted frames" if self.frames is None else f"predicted frames 1 to {self.frames}"
+        window = {"gaussian": "Gaussian SSIM 11x11 of sigma 1.5", "uniform": "SSIM in 7x7 windows"}[self.ssim_window]
+        return "; ".join([
+            ("one rollout at the prior's mean" if self.z == "mean" else film) + known,
+            f"mean over {frames}, then clips",
+            *(["rounded to 256 levels"] if self.quantize else []),
+            *(["PSNR channel by channel"] if self.per_channel else []),
+            f"{window}, without borders, of range {self.ssim_range:g}",
+            {"moving": "inside is where pixels move", "limbs": "inside is around the pose"}[self.mask],
+        ])  # fmt: skip
+
+    @property
     def fingerprint(self) -> str:
         """Twelve characters that two protocols share only if they give the same numbers."""
-        settings = {key: value for key, value in asdict(self).items() if key not in ("name", "definition")}
+        settings = {key: value for key, value in asdict(self).items() if key != "name"}
         settings["scoring"] = SCORING
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
