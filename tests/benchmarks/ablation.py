@@ -29,6 +29,7 @@ from vidpred.runfolder import RunFolder
 from vidpred.statistics import paired_interval
 
 SEEDS = (0, 1, 2)
+BASELINES = ("copy_context", "nearest_pose")
 SHORT = ("trainer.max_epochs=10", "trainer.check_val_every_n_epoch=1")
 DATA = ("data.height=32", "data.width=32", "data.train_clips=160")
 VARIANTS: dict[str, tuple[str, ...]] = {
@@ -95,7 +96,7 @@ def collect(folder: Path) -> dict[str, list[dict[str, Any]]]:
                 "psnr": [round(float(row["psnr/val"]), 3) for row in rows],
                 "clips": [round(float(value), 3) for value in last],
                 "z": summary["doctor"]["sentence"],
-                **({"copying": round(float(curves["copy_context"].mean()), 3)} if "copy_context" in curves else {}),
+                **{name: round(float(curves[name].mean()), 3) for name in BASELINES if name in curves},
             })  # fmt: skip
     return found
 
