@@ -1,5 +1,6 @@
 """The command line as a user has it: in processes of its own."""
 
+import csv
 import json
 import os
 import re
@@ -60,7 +61,11 @@ def test_a_run_leaves_its_folder_and_says_where_and_what_next(trained):
         assert (trained / name).is_file(), name
     assert list((trained / "tensorboard").glob("events*"))
     assert json.loads((trained / "summary.json").read_text())["baselines"]["copy_context"] > 0
-    assert re.search(r"epoch 2/2: .*loss .*rec .*KL .*beta .*forcing .*PSNR .*left", said)
+    *_, last = csv.DictReader((trained / "metrics.csv").read_text().splitlines())
+    names = {"loss": "train/loss", "rec": "train/reconstruction", "KL": "train/kl", "beta": "schedule/beta",
+             "forcing": "schedule/forcing_prob", "PSNR": "psnr/val"}  # fmt: skip
+    line = ", ".join(f"{short} {float(last[name]):.3g}" for short, name in names.items())
+    assert f"epoch 2/2: {line}, left 0:00" in said
     for word in (
         "copy the context frame",
         "protocol validation ",

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -22,9 +23,9 @@ from vidpred.viz.figures import psnr_figure
 from vidpred.viz.films import encode_gif, encode_png, side_by_side, strip
 
 _SHOWN = {
-    "train/loss_step": "loss",
-    "train/reconstruction_step": "rec",
-    "train/kl_step": "KL",
+    "train/loss": "loss",
+    "train/reconstruction": "rec",
+    "train/kl": "KL",
     "schedule/beta": "beta",
     "schedule/forcing_prob": "forcing",
     "psnr/val": "PSNR",
@@ -173,12 +174,13 @@ class Recorder(Callback):
 class ProgressBar(RichProgressBar):
     """Lightning's bar with short names, and the time that the whole run still takes.
 
-    Where there is no terminal, one plain line per validation is printed instead.
+    Where there is no terminal, one plain line is printed instead for every epoch with a validation: its means.
     """
 
     def __init__(self, *, refresh_rate: int = 5) -> None:
         super().__init__(refresh_rate=refresh_rate)
         self._begun = (0.0, 0)
+        self._validated = False
         if not sys.stdout.isatty():
             self.disable()
 
@@ -188,17 +190,28 @@ class ProgressBar(RichProgressBar):
         self._begun = (time.perf_counter(), trainer.global_step)
 
     def get_metrics(self, trainer: Trainer, pl_module: VideoPrediction) -> dict[str, Any]:  # type: ignore[override]
-        """What stands behind the bar."""
-        values = trainer.progress_bar_metrics
-        shown = {short: f"{float(values[name]):.3g}" for name, short in _SHOWN.items() if name in values}
-        return shown | {"left": self._time_left(pl_module.now)}
+        """What stands behind the bar: losses of the last step."""
+        values = {name.removesuffix("_step"): value for name, value in trainer.progress_bar_metrics.items()}
+        return self._tell(values, pl_module)
 
     def on_validation_end(self, trainer: Trainer, pl_module: VideoPrediction) -> None:  # type: ignore[override]
-        """Without a terminal, say how the run goes."""
+        """Remember it for the end of the epoch."""
         super().on_validation_end(trainer, pl_module)
-        if not sys.stdout.isatty() and trainer.is_global_zero and not trainer.sanity_checking:
-            metrics = ", ".join(f"{name} {value}" for name, value in self.get_metrics(trainer, pl_module).items())
+        self._validated = not trainer.sanity_checking
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: VideoPrediction) -> None:  # type: ignore[override]
+        """Without a terminal, say how the run goes."""
+        super().on_train_epoch_end(trainer, pl_module)
+        if self._validated and not sys.stdout.isatty() and trainer.is_global_zero:
+            metrics = ", ".join(f"{name} {value}" for name, value in
+                                self._tell(trainer.callback_metrics, pl_module).items())  # fmt: skip
             print(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: {metrics}", flush=True)
+        self._validated = False
+
+    def _tell(self, values: Mapping[str, Any], module: VideoPrediction) -> dict[str, Any]:
+        """The values that are shown, by short names, and the time left."""
+        shown = {short: f"{float(values[name]):.3g}" for name, short in _SHOWN.items() if name in values}
+        return shown | {"left": self._time_left(module.now)}
 
     def _time_left(self, now: Now) -> str:
         started, first = self._begun
