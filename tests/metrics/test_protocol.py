@@ -26,14 +26,15 @@ def test_presets_are_what_their_papers_say():
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_a_preset_is_named_and_defined(name):
+def test_a_preset_is_named_as_its_file(name):
     assert preset(name).name == name == yaml.safe_load((find_conf() / "protocol" / f"{name}.yaml").read_text())["name"]
 
 
 def test_a_definition_says_what_was_set():
     assert preset("lab").definition == (
-        "one sample from 1 context frame; mean over predicted frames 1 to 600, then clips; rounded to 256 levels; "
-        "Gaussian SSIM 11x11 of sigma 1.5, without borders, of range 1; inside is where pixels move"
+        "one rollout from 1 context frame; z drawn from the prior; mean over predicted frames 1 to 600, then clips; "
+        "rounded to 256 levels; SSIM in gaussian 11x11 windows, without borders, of range 1; inside is where pixels "
+        "move"
     )
     sentences = {Protocol(name="a", **change).definition for change in (
         {}, {"samples": 2}, {"samples": 2, "choice": "best_ssim"}, {"samples": 2, "choice": "best_each"},

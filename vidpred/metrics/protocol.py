@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
-from vidpred.metrics.ssim import Window
+from vidpred.metrics.ssim import SSIM_SIZE, Window
 
 Choice = Literal["mean", "best_ssim", "best_each"]
 Latent = Literal["sample", "mean"]
@@ -72,17 +72,17 @@ class Protocol:
             "best_ssim": f"the sample with the best SSIM of {self.samples}",
             "best_each": f"every metric's own best of {self.samples} samples",
         }
-        film = several[self.choice] if self.samples > 1 else "one sample"
         plural = "" if self.context_frames == 1 else "s"
         known = "" if self.context_frames is None else f" from {self.context_frames} context frame{plural}"
         frames = "all predicted frames" if self.frames is None else f"predicted frames 1 to {self.frames}"
-        window = {"gaussian": "Gaussian SSIM 11x11 of sigma 1.5", "uniform": "SSIM in 7x7 windows"}[self.ssim_window]
+        size = SSIM_SIZE[self.ssim_window]
         return "; ".join([
-            ("one rollout at the prior's mean" if self.z == "mean" else film) + known,
+            (several[self.choice] if self.samples > 1 else "one rollout") + known,
+            {"sample": "z drawn from the prior", "mean": "z at the prior's mean"}[self.z],
             f"mean over {frames}, then clips",
             *(["rounded to 256 levels"] if self.quantize else []),
             *(["PSNR channel by channel"] if self.per_channel else []),
-            f"{window}, without borders, of range {self.ssim_range:g}",
+            f"SSIM in {self.ssim_window} {size}x{size} windows, without borders, of range {self.ssim_range:g}",
             {"moving": "inside is where pixels move", "limbs": "inside is around the pose"}[self.mask],
         ])  # fmt: skip
 

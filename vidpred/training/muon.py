@@ -27,7 +27,7 @@ class MuonAdamW(Optimizer):
     both take the same learning rate (Liu et al. 2025, arXiv 2502.16982).
 
     ``torch.optim.Muon`` computes the same in bfloat16, which is slow on processors without instructions for it; here it
-    is float32, all matrices of one shape together.
+    is float32, and matrices of as many rows are iterated together.
 
     Args:
         params: all weights.
@@ -141,16 +141,20 @@ def orthogonalize(stacks: Sequence[Float[Tensor, "_ _ _"]]) -> list[Float[Tensor
 
 def _iterate(gram: Float[Tensor, "n rows rows"], iterations: int) -> Float[Tensor, "n rows rows"]:
     """The product of the P of so many iterations."""
-    linear, cubic, quintic = _ITERATION
-    product = None
-    for left in reversed(range(iterations)):
-        polynomial = torch.baddbmm(gram, gram, gram, beta=cubic, alpha=quintic)
-        polynomial.diagonal(dim1=1, dim2=2).add_(linear)
-        product = polynomial if product is None else torch.bmm(polynomial, product)
-        if left:
-            gram = torch.bmm(torch.bmm(polynomial, gram), polynomial)
-    assert product is not None
+    polynomial = product = _polynomial(gram)
+    for _ in range(iterations - 1):
+        gram = torch.bmm(torch.bmm(polynomial, gram), polynomial)
+        polynomial = _polynomial(gram)
+        product = torch.bmm(polynomial, product)
     return product
+
+
+def _polynomial(gram: Float[Tensor, "n rows rows"]) -> Float[Tensor, "n rows rows"]:
+    """P of X Xᵀ."""
+    linear, cubic, quintic = _ITERATION
+    found = torch.baddbmm(gram, gram, gram, beta=cubic, alpha=quintic)
+    found.diagonal(dim1=1, dim2=2).add_(linear)
+    return found
 
 
 def _matrix(weight: Tensor, like: Tensor | None = None) -> Tensor:
