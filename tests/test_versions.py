@@ -1,7 +1,8 @@
 """What earlier versions wrote can be read; what later ones will write is refused with what is needed.
 
 ``fixtures`` has a debug run of every version whose runs or models were others, without its optimizer's state, and what
-its model makes of a picture. Each has other networks than the one before, whose runs it can report, but not roll out.
+its model makes of a picture. Each has other networks than the one before. Runs of the oldest can be reported, but not
+rolled out.
 """
 
 import json
@@ -22,8 +23,9 @@ from vidpred.runfolder import FORMAT, RunFolder, RunFolderError
 FIXTURES = Path(__file__).parent / "fixtures"
 
 
-EARLIER = ("0.1.0", "0.2.0", "0.3.0", "0.4.0")
-NOW = "0.5.0"  # whose networks are those of today
+REPLACED = ("0.1.0", "0.2.0", "0.3.0", "0.4.0")  # networks that are no longer here
+KEPT = ("0.5.0",)  # those that are, without what was added later
+NOW = "0.8.0"  # those of today
 
 
 def copy(version: str, tmp_path: Path) -> Path:
@@ -39,7 +41,9 @@ def set_format(file: Path, number: int) -> None:
     file.write_text(json.dumps({**json.loads(file.read_text()), "format": number}))
 
 
-def test_a_run_of_an_earlier_version_predicts_what_it_did(run):
+@pytest.mark.parametrize("version", [*KEPT, NOW])
+def test_a_run_of_an_earlier_version_predicts_what_it_did(version, tmp_path):
+    run = copy(version, tmp_path)
     held = np.load(run / "rollout.npz")
     predictor = assembly.load_predictor(run, device="cpu")
     image, poses = (torch.from_numpy(held[name]) for name in ("image", "poses"))
@@ -47,7 +51,7 @@ def test_a_run_of_an_earlier_version_predicts_what_it_did(run):
     np.testing.assert_allclose(predicted.numpy(), held["expected"].astype(np.float32), atol=2 / 255)
 
 
-@pytest.mark.parametrize("version", EARLIER)
+@pytest.mark.parametrize("version", REPLACED)
 def test_networks_that_are_no_longer_here_are_refused_with_the_version_that_has_them(version, tmp_path):
     old = copy(version, tmp_path)
     with pytest.raises(CheckpointError, match=rf"written by vidpred {version}, whose networks this one has replaced"):
@@ -56,8 +60,15 @@ def test_networks_that_are_no_longer_here_are_refused_with_the_version_that_has_
         find_resume_point(RunFolder(old), str(old))
 
 
+@pytest.mark.parametrize("version", KEPT)
+def test_a_training_that_an_earlier_version_began_is_not_gone_on_with(version, tmp_path):
+    old = copy(version, tmp_path)
+    with pytest.raises(ValueError, match=rf"{version}, which trained otherwise: go on with that version, or start"):
+        find_resume_point(RunFolder(old), str(old))
+
+
 @pytest.mark.parametrize("number", [FORMAT, FORMAT - 1])
-@pytest.mark.parametrize("version", [*EARLIER, NOW])
+@pytest.mark.parametrize("version", [*REPLACED, *KEPT, NOW])
 def test_a_run_of_an_earlier_format_is_reported(version, number, tmp_path):
     run = copy(version, tmp_path)
     for file in run.glob("*.json"):

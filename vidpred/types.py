@@ -32,6 +32,7 @@ class Clip(NamedTuple):
     poses: UInt8[Tensor, "B T P H W"]
     sequence: Int[Tensor, " B"]  # which sequence of the split a clip was cut from
     start: Int[Tensor, " B"]  # its first frame there
+    skipped: Float[Tensor, " B"]  # steps left out between its context and what follows; 0 is none
 
 
 class Batch(NamedTuple):
@@ -41,6 +42,7 @@ class Batch(NamedTuple):
     poses: Float[Tensor, "B T P H W"]  # in [0, 1]
     sequence: Int[Tensor, " B"]
     start: Int[Tensor, " B"]
+    skipped: Float[Tensor, " B"]
 
 
 class FrameShape(NamedTuple):

@@ -3,7 +3,7 @@ import pytest
 import torch
 from samples import IMAGES
 
-from vidpred.data.augmentation import UNCHANGED, Augmentation, Change, recolor
+from vidpred.data.augmentation import UNCHANGED, Augmentation, Change, recolor, relight
 from vidpred.data.clips import Clips, Window
 from vidpred.data.datamodule import ClipDataModule
 from vidpred.data.posing import PoseInput
@@ -35,6 +35,40 @@ def test_all_frames_of_a_clip_change_alike():
     grey = torch.full((2, 1, 4, 4), 100, dtype=torch.uint8)
     assert recolor(grey, Change(brightness=1.2)).unique().tolist() == [120]
     assert torch.equal(recolor(grey, Change(saturation=0.5, hue=0.2)), grey)
+
+
+def test_a_relit_frame_has_the_light_of_another_whatever_moves_in_front():
+    rng = np.random.default_rng(0)
+    scene = torch.from_numpy(rng.integers(20, 120, (3, 16, 16))).float()
+    gain = torch.tensor([1.4, 1.0, 0.7])[:, None, None]
+    shown, wanted = scene.to(torch.uint8), (scene * gain).round().to(torch.uint8)
+    wanted[:, 2:8, 3:9] = 250  # somebody
+    relit = relight(torch.stack([shown, shown.flip(-1)]), shown=shown, wanted=wanted)
+    assert (relit[0].float() - scene * gain).abs().max() <= 4
+    assert torch.equal(relit[1], relit[0].flip(-1))
+    black = torch.zeros(3, 16, 16, dtype=torch.uint8)
+    assert torch.equal(relight(black[None], shown=black, wanted=wanted), black[None])
+    assert relight(wanted[None], shown=wanted, wanted=black).float().sum() >= 0.45 * wanted.float().sum()
+
+
+@pytest.mark.parametrize("context", [1, 2])
+def test_a_context_before_a_gap_has_the_light_of_the_frames_it_stands_for(source, context):
+    """The dancers' light changes by chance."""
+    store = source.open("train")
+    relit, plain = Clips(store, IMAGES), Clips(store, IMAGES, relight=False)
+    errors = []
+    for sequence in range(len(store.sequences)):
+        window = Window(sequence, 14, 5, context=context, gap=13)
+        (given,), (before,), (near,) = (
+            clips.__getitems__([one]).frames.float() for clips, one in
+            ((relit, window), (plain, window), (plain, window._replace(gap=0)))
+        )  # fmt: skip
+        assert torch.equal(given[context:], near[context:])
+        last = context - 1
+        errors.append([float((frame[last] - near[last]).abs().median()) for frame in (given, before)])
+        assert torch.equal(relit.__getitems__([window._replace(gap=0)]).frames[0].float(), near)
+    relit_error, plain_error = np.mean(errors, axis=0)
+    assert relit_error < plain_error / 4
 
 
 def test_frames_and_maps_are_flipped_together(source):

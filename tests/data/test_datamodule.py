@@ -22,20 +22,9 @@ def test_the_context_of_a_clip_may_lie_before_its_gap(source):
     frames, poses = whole_sequence(store, IMAGES, 2)
     assert torch.equal(batch.frames[0], frames[rows])
     assert torch.equal(batch.poses[0], poses[rows])
-
-
-def test_contexts_are_drawn_from_afar_unless_the_data_changes_by_chance(source, monkeypatch):
-    def gaps(context_gap):
-        data = ClipDataModule(source, poses=IMAGES, clip_length=4, batch_size=2, context_gap=context_gap)
-        sampler = data.train_sampler()
-        return {sampler.window(position).gap for position in range(60)}
-
-    longest = max(source.open("train").lengths)
-    for deterministic, expected in ((True, gaps(longest)), (None, gaps(longest)), (False, {0})):
-        monkeypatch.setattr(type(source), "deterministic", deterministic)
-        assert gaps(None) == expected
-        assert max(gaps(2)) == 2
-    assert len(gaps(longest)) > 2
+    assert batch.skipped.tolist() == [3]
+    sparse = Clips(store, IMAGES).__getitems__([Window(2, 4, 2, step=2, gap=3), Window(2, 4, 2, step=2)])
+    assert sparse.skipped.tolist() == [1.5, 0]
 
 
 def test_frames_are_in_the_unit_range_on_the_device(data):

@@ -58,6 +58,7 @@ def test_a_gap_draws_the_context_from_earlier_frames_of_the_sequence():
     assert [window._replace(gap=0) for window in far] == plain[:9] + [window._replace(gap=0) for window in far[9:]]
     assert all(0 <= window.gap <= window.start for window in far)
     assert {window.gap for window in far if window.start >= 8} >= set(range(9))
+    assert [sampler(context_gap=None).window(position) for position in range(90)] == far
     assert max(sampler(context_gap=2).window(position).gap for position in range(90)) == 2
     assert not any(sampler(context_gap=100, fraction=0.5).window(position).gap for position in range(40))
     with pytest.raises(ValueError, match="context_gap must be >= 0 frames, got -1"):

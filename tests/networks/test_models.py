@@ -192,6 +192,20 @@ def test_learned_prior_is_not():
     assert prior.mean.any()
 
 
+def test_the_first_step_alone_is_told_of_the_gap_before_it():
+    model = lively(TINY["cvae"]())
+    frames, poses = torch.rand(3, 1, 3, 16, 24), torch.rand(3, 4, 3, 16, 24)
+    context = model.context(frames, poses[:, :1])
+    plain = model.encode_poses(poses[:, 1:], context)
+    told = model.encode_poses(poses[:, 1:], context, torch.tensor([0.0, 5.0, 50.0]))
+    for name in ("half", "eighth"):
+        change = getattr(told, name) - getattr(plain, name)
+        assert not change[:, 1:].any()
+        assert not change[0].any()
+        assert change[1, 0].abs().max() > 0.01
+        assert (change[2, 0] - change[1, 0]).abs().max() > 0.01
+
+
 def test_z_at_the_learned_priors_mean_leaves_the_forecast_alone():
     """What z tells, and how it is trusted, is no matter then; elsewhere it is."""
     model = lively(TINY["cvae"](prior=LearnedPrior))

@@ -78,10 +78,21 @@ def test_only_steps_that_gradients_do_not_leave_are_rehearsed(model, chunk, grad
     model.decode = lambda previous, pose, z, *rest: (
         calls.append((torch.is_grad_enabled(), len(z))) or decode(previous, pose, z, *rest)
     )
-    model.encode_poses = lambda poses, context: maps.append(poses.shape[1]) or encode_poses(poses, context)
+    model.encode_poses = lambda poses, *rest: maps.append(poses.shape[1]) or encode_poses(poses, *rest)
     unroll(model, film, poses, noise=noise, forced=torch.zeros(2, 5, dtype=torch.bool), gradient=gradient, chunk=chunk)
     assert calls == list(zip(grads, rows, strict=True))
     assert len(maps) == 1
+
+
+@pytest.mark.parametrize("options", [{}, {"chunk": 1}, {"chunk": 1, "recompute": True}])
+def test_a_gap_changes_the_step_after_it(options):
+    model = lively(TINY["cvae"](prior=LearnedPrior))
+    film, poses, noise = clip(model, frames=14, dtype=torch.float32)
+    forced = torch.ones(2, 13, dtype=torch.bool)
+    near, far = (unroll(model, film, poses, noise=noise, forced=forced, skipped=skipped, **options)
+                 for skipped in (None, torch.tensor([0.0, 9.0])))  # fmt: skip
+    changed = (far.frames - near.frames).abs().flatten(2).amax(2) > 1e-4
+    assert changed.nonzero().tolist() == [[1, 0]]
 
 
 @pytest.mark.parametrize("coins", [0, 1])
@@ -137,7 +148,7 @@ class Echo(nn.Module):
     def context(self, frames, poses):
         return None
 
-    def encode_poses(self, poses, context):
+    def encode_poses(self, poses, context, skipped=None):
         return poses[:, :, :1, :1, :1]
 
     def encode_frames(self, frames):

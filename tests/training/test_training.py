@@ -7,11 +7,11 @@ import pytest
 import torch
 from lightning import Callback, Trainer
 from PIL import Image
-from samples import TINY, lively
+from samples import IMAGES, TINY, lively
 
 from vidpred import __version__, assembly
 from vidpred.data.clips import whole_sequence
-from vidpred.data.datamodule import to_batch
+from vidpred.data.datamodule import ClipDataModule, to_batch
 from vidpred.metrics import psnr
 from vidpred.networks import LearnedPrior, rollout
 from vidpred.networks.checkpoint import read_checkpoint
@@ -283,6 +283,19 @@ def test_clips_of_the_prior_take_z_as_validation_does(data, tmp_path, z):
     assert len(distinct) < 8 if z == "mean" else len(distinct) == 8
     whole = rollout(model, batch.frames[:, :1], batch.poses, z="mean")[0]
     assert any(torch.allclose(frames, whole, atol=1e-5) for frames in seen) == (z == "mean")
+
+
+def test_a_training_step_is_told_of_the_gap(source):
+    data = ClipDataModule(source, poses=IMAGES, clip_length=4, batch_size=4, context_gap=None)
+    batch = to_batch(next(iter(data.train_dataloader())))
+    assert batch.skipped.any()
+    module = module_for(lively(TINY["cvae"](prior=LearnedPrior)))
+    found = []
+    for skipped in (batch.skipped, torch.zeros(4)):
+        torch.manual_seed(0)
+        predicted = module.predict_clip(batch._replace(skipped=skipped), torch.zeros(4, 3, dtype=torch.bool)).frames
+        found.append(predicted[:, 0].flatten(1))
+    assert torch.equal((found[0] != found[1]).any(dim=1), batch.skipped > 0)
 
 
 def test_loss_is_the_weighted_sum_of_mean_terms(model, data, tmp_path):

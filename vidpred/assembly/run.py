@@ -15,7 +15,7 @@ from vidpred.assembly.parts import build_data, build_model
 from vidpred.assembly.plan import Plan, build_plan
 from vidpred.assembly.trained import open_checkpoint
 from vidpred.data.datamodule import ClipDataModule
-from vidpred.networks.checkpoint import CheckpointError, load_weights, read_checkpoint
+from vidpred.networks.checkpoint import CheckpointError, check_resumable, load_weights, read_checkpoint
 from vidpred.predictor import Predictor
 from vidpred.runfolder import RunFolder
 from vidpred.training.durable import DurableCheckpointIO
@@ -107,7 +107,7 @@ def find_resume_point(folder: RunFolder, resume: str | None) -> Path | None:
     reasons = []
     for place in folder.resume_points(resume):
         try:
-            read_checkpoint(place)
+            check_resumable(read_checkpoint(place), place)
         except CheckpointError as error:
             reasons.append(str(error))
             continue

@@ -1,9 +1,10 @@
-"""Random changes of a training clip, the same for all of its frames."""
+"""Changes of a training clip: random ones, the same for all of its frames, and the light of a far context."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from jaxtyping import UInt8
 from torch import Tensor
 from torchvision.transforms.v2 import functional
@@ -68,3 +69,17 @@ def recolor(frames: UInt8[Tensor, "T C H W"], change: Change) -> UInt8[Tensor, "
     if frames.shape[1] == 3 and change.hue != 0:
         frames = functional.adjust_hue(frames, change.hue)
     return frames
+
+
+def relight(
+    frames: UInt8[Tensor, "K C H W"], *, shown: UInt8[Tensor, "C H W"], wanted: UInt8[Tensor, "C H W"]
+) -> UInt8[Tensor, "K C H W"]:
+    """Frames in another light: every channel times the median, over pixels, of ``wanted`` / ``shown``.
+
+    The diagonal model of von Kries (Finlayson et al. 1994, doi 10.1364/JOSAA.11.003011): another light scales each
+    channel by a factor of its own. The median is the background's where what moves covers less than half of a frame.
+    Factors are kept within [½, 2]. Both frames are taken one level of 255 brighter, so that black is no division.
+    """
+    ratio = (wanted.float() + 1) / (shown.float() + 1)
+    gain = ratio.flatten(1).median(dim=1).values.clamp(0.5, 2)
+    return (frames * gain[:, None, None]).round().clamp(0, 255).to(torch.uint8)

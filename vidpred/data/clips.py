@@ -8,7 +8,7 @@ from jaxtyping import Int, UInt8
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from vidpred.data.augmentation import UNCHANGED, Change, recolor
+from vidpred.data.augmentation import UNCHANGED, Change, recolor, relight
 from vidpred.data.posing import PoseInput
 from vidpred.data.store import Store
 from vidpred.types import Clip
@@ -35,10 +35,11 @@ class Clips(Dataset[Clip]):
     Args:
         store: the sequences.
         poses: which pose maps go with the frames.
+        relight: give a context before a gap the light of the frames that it stands for (see ``relight``).
     """
 
-    def __init__(self, store: Store, poses: PoseInput) -> None:
-        self.store, self.poses = store, poses
+    def __init__(self, store: Store, poses: PoseInput, *, relight: bool = True) -> None:
+        self.store, self.poses, self.relight = store, poses, relight
 
     def __len__(self) -> int:
         return len(self.store.sequences)
@@ -50,19 +51,27 @@ class Clips(Dataset[Clip]):
             poses=torch.stack([self._read_poses(window) for window in windows]),
             sequence=torch.tensor([window.sequence for window in windows]),
             start=torch.tensor([window.start for window in windows]),
+            skipped=torch.tensor([window.gap / window.step for window in windows]),
         )
         self.store.release()
         return batch
 
     def _read_frames(self, window: Window) -> UInt8[Tensor, "T C H W"]:
         frames = torch.from_numpy(np.array(self.store.frames[self._rows(window)]))
+        if window.gap and self.relight:
+            last = window.context - 1
+            wanted = torch.from_numpy(np.array(self.store.frames[self._first(window) + last * window.step]))
+            frames[: window.context] = relight(frames[: window.context], shown=frames[last], wanted=wanted)
         return recolor(frames.flip(-1) if window.change.flip else frames, window.change)
 
     def _read_poses(self, window: Window) -> UInt8[Tensor, "T P H W"]:
         return torch.from_numpy(self.poses.read(self.store, self._rows(window), flip=window.change.flip))
 
+    def _first(self, window: Window) -> int:
+        return self.store.sequences[window.sequence].first + window.start
+
     def _rows(self, window: Window) -> slice | Int[np.ndarray, " T"]:
-        first = self.store.sequences[window.sequence].first + window.start
+        first = self._first(window)
         rows = slice(first, first + (window.length - 1) * window.step + 1, window.step)
         if not window.gap:
             return rows

@@ -32,9 +32,10 @@ class ClipDataModule(LightningDataModule):
         frame_step: take every so many-th frame of a sequence, for training and evaluation.
         fraction: share of the training windows that is used, spread evenly over all.
         context_frames: K, frames of a training clip that are its context.
-        context_gap: the most frames left out between the context of a training clip and what follows it. None is any
-            number, but 0 where the source knows that frames depend on more than the first one and the poses: what has
-            changed by chance since a far context cannot be told, and would be averaged.
+        context_gap: the most frames left out between the context of a training clip and what follows it; None is any
+            number.
+        relight: give a context before a gap the light of the frames that it stands for: what has changed by chance
+            since is not to be told from the pose, and would be averaged.
         augmentation: draws a change for every training clip; None is none.
         eval_batch_size: clips rolled out together in validation and test.
         eval_clips: clips of validation and test, spread evenly over all; None is all.
@@ -61,6 +62,7 @@ class ClipDataModule(LightningDataModule):
         fraction: float = 1.0,
         context_frames: int = 1,
         context_gap: int | None = 0,
+        relight: bool = True,
         augmentation: Augmentation | None = None,
         eval_batch_size: int = 16,
         eval_clips: int | None = None,
@@ -79,7 +81,7 @@ class ClipDataModule(LightningDataModule):
         self.source, self.poses, self.clip_length, self.batch_size = source, poses, clip_length, batch_size
         self.clips_per_epoch, self.random_start = clips_per_epoch, random_start
         self.clip_stride, self.frame_step, self.fraction = clip_stride, frame_step, fraction
-        self.context_frames, self.context_gap = context_frames, context_gap
+        self.context_frames, self.context_gap, self.relight = context_frames, context_gap, relight
         self.augmentation, self.length_schedule = augmentation, length_schedule
         if augmentation is not None and augmentation.flip and poses.uses_images(source.content.pose_channels > 0):
             raise ValueError(
@@ -114,7 +116,7 @@ class ClipDataModule(LightningDataModule):
 
     def clips(self, split: Split) -> Clips:
         """Reads windows of a split."""
-        return Clips(self.store(split), self.poses)
+        return Clips(self.store(split), self.poses, relight=self.relight)
 
     def train_sampler(self, *, rank: int = 0, world_size: int = 1) -> ClipBatchSampler:
         """The order of training clips."""
@@ -129,7 +131,7 @@ class ClipDataModule(LightningDataModule):
             frame_step=self.frame_step,
             fraction=self.fraction,
             context_frames=self.context_frames,
-            context_gap=self._most_gap,
+            context_gap=self.context_gap,
             augmentation=self.augmentation,
             rank=rank,
             world_size=world_size,
@@ -213,12 +215,6 @@ class ClipDataModule(LightningDataModule):
         """uint8 to float in [0, 1], on the device."""
         return to_batch(batch)
 
-    @property
-    def _most_gap(self) -> int:
-        if self.context_gap is not None:
-            return self.context_gap
-        return 0 if self.source.deterministic is False else max(self.store("train").lengths)
-
     def _length_at(self, epoch: int, batch: int) -> int:
         """Frames of the clips of a batch, where a run of known length is served."""
         trainer = self.trainer
@@ -251,7 +247,7 @@ class ClipDataModule(LightningDataModule):
 
 def to_batch(clip: Clip) -> Batch:
     """Frames and pose maps as float in [0, 1], on the device where they are."""
-    return Batch(clip.frames.float() / 255, clip.poses.float() / 255, clip.sequence, clip.start)
+    return Batch(clip.frames.float() / 255, clip.poses.float() / 255, clip.sequence, clip.start, clip.skipped)
 
 
 def batches_done(trainer: Trainer) -> int:

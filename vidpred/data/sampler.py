@@ -22,6 +22,7 @@ class ClipBatchSampler(Sampler[list[Window]]):
     In a rollout the context stays behind, while a clip has seen hardly a movement since its context: a model may then
     learn to copy. With a gap the context of every clip is drawn from the frames before it, so that pictures are moved
     to poses far from theirs, as pairs of random frames train image animation (Siarohin et al. 2019, arXiv 2003.00196).
+    What the pose does not tell changes meanwhile: see ``relight``, and ``GapNote`` of the networks.
 
     Args:
         lengths: number of frames of every sequence.
@@ -32,7 +33,7 @@ class ClipBatchSampler(Sampler[list[Window]]):
             gap, so that the frames between them are never seen.
         context_frames: K, frames of a clip that are its context.
         context_gap: the most frames left out between the context and what follows it, drawn evenly from 0 on for every
-            clip, as far as its sequence goes back; 0 is none.
+            clip, as far as its sequence goes back; 0 is none, None is any number.
         augmentation: draws a change for every clip; None is none.
         batch_size: clips a process gets in a batch.
         seed: of order and offsets.
@@ -60,7 +61,7 @@ class ClipBatchSampler(Sampler[list[Window]]):
         frame_step: int = 1,
         fraction: float = 1.0,
         context_frames: int = 1,
-        context_gap: int = 0,
+        context_gap: int | None = 0,
         augmentation: Augmentation | None = None,
         rank: int = 0,
         world_size: int = 1,
@@ -70,6 +71,8 @@ class ClipBatchSampler(Sampler[list[Window]]):
         if frame_step < 1 or (stride is not None and stride < 1) or not 0 < fraction <= 1:
             raise ValueError(f"data.frame_step and data.clip_stride must be >= 1 and data.fraction in (0, 1], "
                              f"got {frame_step}, {stride}, {fraction}")  # fmt: skip
+        if context_gap is None:
+            context_gap = max(lengths, default=0)
         if context_gap < 0:
             raise ValueError(f"data.context_gap must be >= 0 frames, got {context_gap}")
         self._length, self._frame_step = length, frame_step

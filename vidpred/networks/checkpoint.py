@@ -8,8 +8,10 @@ from torch import nn
 
 from vidpred.limits import check_archive
 
-FORMAT = 5
-REPLACED = "vidpred.networks.CVAE"  # whose layers were others in every earlier format
+FORMAT = 6
+KEPT = 5  # the oldest format whose networks are here
+OURS = "vidpred.networks.CVAE"  # whose layers were others in every format before that
+ADDED = "gap_"  # begins the names of the layers that it has had from format 6 on; with weights of zero they do nothing
 
 
 class CheckpointError(ValueError):
@@ -56,7 +58,7 @@ def check_own(checkpoint: Any, path: Path) -> dict[str, Any]:
     if checkpoint["vidpred"]["format"] > FORMAT:
         raise CheckpointError(f"{path} was written by vidpred {checkpoint['vidpred']['version']}; this one is older")
     model = checkpoint["vidpred"].get("config", {}).get("model", {}).get("_target_")
-    if model == REPLACED and checkpoint["vidpred"]["format"] < FORMAT:
+    if model == OURS and checkpoint["vidpred"]["format"] < KEPT:
         raise CheckpointError(
             f"{path} was written by vidpred {checkpoint['vidpred']['version']}, whose networks this one has replaced: "
             f"train again, or use that version"
@@ -64,14 +66,30 @@ def check_own(checkpoint: Any, path: Path) -> dict[str, Any]:
     return checkpoint
 
 
+def check_resumable(checkpoint: dict[str, Any], path: Path) -> None:
+    """Refuse to go on with a training that an earlier version began, which trained otherwise.
+
+    Raises:
+        CheckpointError: if an earlier format was written.
+    """
+    if checkpoint["vidpred"]["format"] < FORMAT:
+        raise CheckpointError(
+            f"{path} was written by vidpred {checkpoint['vidpred']['version']}, which trained otherwise: "
+            f"go on with that version, or start a new training from its weights with init_from=…"
+        )
+
+
 def load_weights(model: nn.Module, checkpoint: dict[str, Any], *, name: str) -> None:
-    """Load a checkpoint's weights into a model.
+    """Load a checkpoint's weights into a model; layers that an earlier format did not have do nothing.
 
     Raises:
         CheckpointError: if weights are missing, left over or of another shape, each by its name.
     """
     state = checkpoint["state_dict"]
     weights = {key.removeprefix("model."): value for key, value in state.items() if key.startswith("model.")}
+    if checkpoint["vidpred"]["format"] < FORMAT:
+        added = {key: torch.zeros_like(value) for key, value in model.state_dict().items() if key.startswith(ADDED)}
+        weights = added | weights
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:

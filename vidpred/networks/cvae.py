@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from vidpred.networks.correspondence import Memory, fetch, inpaint, join_pixels, remember, split_pixels
 from vidpred.networks.latent import PriorFactory, StandardPrior, bound_logvar
-from vidpred.networks.layers import Down, ResBlock, UNet, Up, activate
+from vidpred.networks.layers import Down, GapNote, ResBlock, UNet, Up, activate
 from vidpred.types import FrameShape, Gaussian
 
 PLACES = 1024  # in a frame that have a name, at most, where a resolution allows it: attention costs their square
@@ -70,6 +70,8 @@ class CVAE(nn.Module):
     shows where its pose is like the present one (see ``fetch``). Without an anchor there are only the first two, and
     looks are grey. At z = m_t no colour leaves [−½, 1½], however long a rollout: a residual that is added to every
     frame would sum up beyond the length of training clips.
+
+    The first step of a training clip may have frames left out before it, and is told how many (see ``GapNote``).
 
     The posterior's mean starts near the colours of its places, the learned prior's near those of the previous frame,
     and told as their inverse: z lives from the first step on. Where it has to be discovered it had no part in the
@@ -131,6 +133,7 @@ class CVAE(nn.Module):
         observed = max(1, eighth // 2)
         self.observer = nn.Conv2d(64 * channels, observed, 3, padding=1)
         self.place_pose = nn.Conv2d(eighth, observed, 1)
+        self.gap_half, self.gap_eighth = GapNote(half), GapNote(eighth)
         make_gaussian = partial(_gaussian_layers, observed, z_channels)
         self.posterior_net = make_gaussian()
         self.prior_net = prior(make_gaussian)
@@ -182,13 +185,17 @@ class CVAE(nn.Module):
         blend = (weights.softmax(dim=1)[:, :, None] * fills).sum(dim=1)
         return blend + split_pixels(hidden) * torch.tanh(painted) / 2, features
 
-    def encode_poses(self, poses: Float[Tensor, "B T P H W"], context: Anchor | None) -> PoseFeatures:
+    def encode_poses(
+        self, poses: Float[Tensor, "B T P H W"], context: Anchor | None, skipped: Float[Tensor, " B"] | None = None
+    ) -> PoseFeatures:
         """Features of all poses, and what the context shows at their places."""
         clips = poses.shape[0]
         levels = self.pose_net(rearrange(poses, "b t p h w -> (b t) p h w"))
         by_clip = partial(rearrange, pattern="(b t) ... -> b t ...", b=clips)
         body, observed = self.body_logits(activate(levels[0])), self.place_pose(activate(levels[2]))
         half, quarter, eighth, body, observed = map(by_clip, (*levels, body, observed))
+        if skipped is not None:
+            half, eighth = self.gap_half(half, skipped), self.gap_eighth(eighth, skipped)
         if context is None:
             looks = poses.new_full((*half.shape[:2], self.shape.channels, 4, *half.shape[-2:]), 0.5)
             nothing = looks.new_empty(*looks.shape[:2], 0, *looks.shape[2:])

@@ -199,8 +199,10 @@ class LabCVAE(nn.Module):
     def context(self, frames: Float[Tensor, "B K C H W"], poses: Float[Tensor, "B K P H W"]) -> None:
         """Nothing: the stock networks see the previous frame alone."""
 
-    def encode_poses(self, poses: Float[Tensor, "B T P H W"], context: None) -> Float[Tensor, "B T L H W"]:
-        """Pose features of all frames at once."""
+    def encode_poses(
+        self, poses: Float[Tensor, "B T P H W"], context: None, skipped: Float[Tensor, " B"] | None = None
+    ) -> Float[Tensor, "B T L H W"]:
+        """Pose features of all frames at once; the stock networks are not told of gaps."""
         features: Tensor = self.pose_encoder(rearrange(poses, "b t p h w -> (b t) p h w"))
         return rearrange(features, "(b t) l h w -> b t l h w", b=poses.shape[0])
 

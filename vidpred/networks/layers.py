@@ -1,5 +1,6 @@
 """Building blocks of our own networks: no normalization layers, cheap activations, few memory passes."""
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
@@ -77,3 +78,29 @@ class UNet(nn.Module):
         quarter = self.outer_quarter(quarter + self.up_quarter(eighth))
         half = self.outer_half(half + self.up_half(quarter))
         return half, quarter, eighth
+
+
+class GapNote(nn.Module):
+    """Tells the first of a clip's features how many steps were left out before it.
+
+        x_1 + W (1 − exp(−skipped / τ)),    τ = 1, 4, 16 and 64 steps
+
+    What changes by chance, such as light, is forgotten with a time constant of its own. A step that is not told of the
+    gap learns to forget as much in every step of a rollout, which drifts. Without a gap nothing is added.
+
+    Args:
+        width: channels of the features.
+    """
+
+    spans: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer("spans", torch.tensor([1.0, 4.0, 16.0, 64.0]), persistent=False)
+        self.told = nn.Linear(4, width, bias=False)
+        nn.init.zeros_(self.told.weight)
+
+    def forward(self, x: Float[Tensor, "B T D h w"], skipped: Float[Tensor, " B"]) -> Float[Tensor, "B T D h w"]:
+        """Features of the same shape."""
+        note = self.told(-torch.expm1(-skipped[:, None] / self.spans))
+        return x + functional.pad(note[:, None], (0, 0, 0, x.shape[1] - 1))[..., None, None]

@@ -32,8 +32,13 @@ class Model(Protocol):
     def context(self, frames: Float[Tensor, "B K C H W"], poses: Float[Tensor, "B K P H W"]) -> Context:
         """What is kept from the context, computed once a clip."""
 
-    def encode_poses(self, poses: Float[Tensor, "B T P H W"], context: Context) -> Features:
-        """All that poses and context tell, computed once a clip; every tensor begins with (B, T)."""
+    def encode_poses(
+        self, poses: Float[Tensor, "B T P H W"], context: Context, skipped: Float[Tensor, " B"] | None = None
+    ) -> Features:
+        """All that poses and context tell, computed once a clip; every tensor begins with (B, T).
+
+        ``skipped`` is how many steps were left out before the first pose, in training clips with a gap; None is none.
+        """
 
     def encode_frames(self, frames: Float[Tensor, "N C H W"]) -> Features:
         """Features of frames, true or predicted, computed once a frame; rows are independent."""
