@@ -34,7 +34,7 @@ class GreyClips(Clips):
         length = windows[0].length
         frames = torch.full((len(windows), length, 3, 16, 24), 128, dtype=torch.uint8)
         numbers = torch.tensor([window.sequence for window in windows])
-        return Clip(frames, torch.zeros_like(frames), numbers, torch.zeros_like(numbers))
+        return Clip(frames, torch.zeros_like(frames), numbers, torch.zeros_like(numbers), torch.zeros(len(windows)))
 
 
 class GreyData(ClipDataModule):

@@ -14,7 +14,7 @@ BRIGHT = ("data.height=16", "data.width=32", "data.train_clips=48", "data.train_
 
 @pytest.mark.parametrize(
     ("beta", "stochastic", "state"),
-    [(1e-3, 1.0, "live"), (1e3, 1.0, "collapsed"), (1e3, 0.0, "nothing to explain")],
+    [(1e-3, 1.0, "live"), (1e4, 1.0, "collapsed"), (1e3, 0.0, "nothing to explain")],
 )
 def test_the_doctor_tells_how_a_run_has_gone(compose, tmp_path, beta, stochastic, state):
     cfg = compose(*BRIGHT, f"kl_anneal.beta_stop={beta}", f"data.stochastic={stochastic}", run_dir=tmp_path / "run")

@@ -40,7 +40,7 @@ def test_200_steps_in_half_precision_end_where_single_precision_does(compose, tm
     assert scores["16-mixed"] == pytest.approx(scores["32-true"], abs=0.5)
     assert max(norms.values()) < 10  # those of fp16 are without the scale
     assert skipped["32-true"] == skipped["bf16-mixed"] == 0
-    assert 10 <= skipped["16-mixed"] < 20
+    assert 10 <= skipped["16-mixed"] < 30
 
 
 def test_a_loss_that_stays_nan_stops_a_run_with_a_scaler_and_its_weights_stay(data, tmp_path):

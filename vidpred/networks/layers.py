@@ -85,8 +85,8 @@ class GapNote(nn.Module):
 
         x_1 + W (1 − exp(−skipped / τ)),    τ = 1, 4, 16 and 64 steps
 
-    What changes by chance, such as light, is forgotten with a time constant of its own. A step that is not told of the
-    gap learns to forget as much in every step of a rollout, which drifts. Without a gap nothing is added.
+    What moves by chance, such as a ball, is forgotten with a time constant of its own. A step that is not told of the
+    gap learns to forget as much in every step of a rollout. Without a gap nothing is added.
 
     Args:
         width: channels of the features.
