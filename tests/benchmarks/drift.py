@@ -1,11 +1,11 @@
 """Whether long rollouts of a trained model drift: 630 frames of embedded data, ten times longer than it was trained on.
 
-    python tests/benchmarks/drift.py RUN [clips, 4]
+    python tests/benchmarks/drift.py RUN [clips, 64]
 
 PSNR of the first and of the last tenth of the rollout, frames 1 to 5 left out, z at the prior's mean, on validation
 dancers drawn with the run's own strength of light, wind and ball; with those, beside the oracle's fall. Errors add up
 where a rollout falls more than the same model does that is given every true previous frame: what both fall by is the
-distance of the poses from the context.
+distance of the poses from the context. One dancer's fall differs from another's by a decibel: mind the standard error.
 """
 
 import sys
@@ -21,13 +21,18 @@ from vidpred.networks import predict_next
 FRAMES, LEFT_OUT = 630, 5
 
 
-def tenths(curve: np.ndarray) -> tuple[float, float]:
-    """Means over the first and the last tenth."""
-    size = len(curve) // 10
-    return float(curve[LEFT_OUT:size].mean()), float(curve[-size:].mean())
+def tenths(curves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Means of every clip's curve over the first and the last tenth."""
+    size = curves.shape[1] // 10
+    return curves[:, LEFT_OUT:size].mean(axis=1), curves[:, -size:].mean(axis=1)
 
 
-def main(run: str, clips: int = 4) -> None:
+def with_error(changes: np.ndarray) -> str:
+    """Mean over clips, and its standard error."""
+    return f"{changes.mean():+8.2f} ±{changes.std(ddof=1) / len(changes) ** 0.5:.2f}"
+
+
+def main(run: str, clips: int = 64) -> None:
     """Print the table."""
     predictor = vidpred.load(run)
     kept = predictor.config["data"]
@@ -51,12 +56,15 @@ def main(run: str, clips: int = 4) -> None:
             predicted["oracle"] = torch.from_numpy(oracles[number][1:])
         for name, frames in predicted.items():
             curves[name].append(psnr(frames[None], film[None, 1:], data_range=1.0)[0])
-    print(f"{clips} clips of {FRAMES} frames     mean dB   first tenth   last tenth   change")
+    print(f"{clips} clips of {FRAMES} frames     mean dB   first tenth   last tenth   change, standard error")
+    falls = {}
     for name, found in curves.items():
         if found:
-            curve = torch.stack(found).mean(dim=0).numpy()
-            first, last = tenths(curve)
-            print(f"{name:26} {curve.mean():9.2f} {first:13.2f} {last:12.2f} {last - first:+8.2f}")
+            first, last = tenths(torch.stack(found).numpy())
+            falls[name], mean = last - first, float(torch.stack(found).mean())
+            print(f"{name:26} {mean:9.2f} {first.mean():13.2f} {last.mean():12.2f} {with_error(falls[name])}")
+    if "oracle" in falls:
+        print(f"{'model, beside the oracle':26} {'':36} {with_error(falls['model'] - falls['oracle'])}")
 
 
 if __name__ == "__main__":

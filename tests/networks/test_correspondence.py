@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from vidpred.networks import correspondence
-from vidpred.networks.correspondence import fetch, inpaint, join_pixels, remember, split_pixels
+from vidpred.networks.correspondence import fetch, join_pixels, remember, split_pixels
 
 H, W = 16, 24
 SHARP = torch.tensor(100.0)
@@ -144,37 +144,3 @@ def test_gradients_reach_names_keys_sharpness_and_images():
         return fetch_one(remember(images, keys), names, sharpness)
 
     assert torch.autograd.gradcheck(shown, inputs, atol=1e-4, rtol=1e-3, nondet_tol=1e-6)
-
-
-@pytest.mark.parametrize("size", [(16, 24), (8, 40), (24, 24)])
-def test_nothing_hidden_stays_and_hidden_pixels_do_not_matter(size):
-    frames, hidden = torch.rand(2, 3, *size), torch.zeros(2, 1, *size)
-    assert torch.allclose(inpaint(frames, hidden), frames)
-    hidden[..., 2:7, 3:9] = 1
-    other = torch.where(hidden.bool(), torch.rand_like(frames), frames)
-    assert torch.allclose(inpaint(frames, hidden), inpaint(other, hidden))
-    assert torch.allclose(inpaint(frames, hidden) * (1 - hidden), frames * (1 - hidden))
-
-
-def test_stripes_are_continued_along_them():
-    across = torch.linspace(0, 1, 64) + torch.arange(64) % 6 / 3
-    stripes = across.expand(1, 3, 64, 64).contiguous()
-    hidden = torch.zeros(1, 1, 64, 64)
-    hidden[..., 20:55, 22:41] = 1
-    for image, mask, along, astray in (
-        (stripes, hidden, (2, 1), (1, 2)),
-        (stripes.mT.contiguous(), hidden.mT.contiguous(), (1, 2), (2, 1)),
-    ):
-        assert torch.allclose(inpaint(image, mask, pool=along), image, atol=1e-5)
-        for pool in (astray, (2, 2)):
-            assert (inpaint(image, mask, pool=pool) - image).abs().max() > 0.3
-            assert torch.equal(inpaint(image, mask, pool=pool) * (1 - mask), image * (1 - mask))
-
-
-def test_a_hole_in_one_colour_is_filled_with_it_and_a_ramp_with_what_lies_between():
-    hidden = torch.zeros(1, 1, H, W)
-    hidden[..., 4:12, 8:16] = 1
-    flat = torch.full((1, 3, H, W), 0.3)
-    assert torch.allclose(inpaint(flat, hidden), flat, atol=1e-5)
-    ramp = torch.linspace(0, 1, W).expand(1, 3, H, W).contiguous()
-    assert (inpaint(ramp, hidden) - ramp).abs().max() < 0.2

@@ -4,14 +4,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
 from vidpred.limits import check_archive
 
-FORMAT = 6
+FORMAT = 7
 KEPT = 5  # the oldest format whose networks are here
 OURS = "vidpred.networks.CVAE"  # whose layers were others in every format before that
 ADDED = "gap_"  # begins the names of the layers that it has had from format 6 on; with weights of zero they do nothing
+WIDENED = {"place_fills.weight": 0.0, "scene_head.weight": 0.0, "scene_head.bias": -1e4}  # by the first fill, from 7 on
 
 
 class CheckpointError(ValueError):
@@ -80,17 +82,27 @@ def check_resumable(checkpoint: dict[str, Any], path: Path) -> None:
 
 
 def load_weights(model: nn.Module, checkpoint: dict[str, Any], *, name: str) -> None:
-    """Load a checkpoint's weights into a model; layers that an earlier format did not have do nothing.
+    """Load a checkpoint's weights into a model; layers, and a fill, that an earlier format did not have do nothing.
 
     Raises:
         CheckpointError: if weights are missing, left over or of another shape, each by its name.
     """
     state = checkpoint["state_dict"]
     weights = {key.removeprefix("model."): value for key, value in state.items() if key.startswith("model.")}
-    if checkpoint["vidpred"]["format"] < FORMAT:
-        added = {key: torch.zeros_like(value) for key, value in model.state_dict().items() if key.startswith(ADDED)}
-        weights = added | weights
     try:
+        if checkpoint["vidpred"]["format"] < FORMAT:
+            weights = _bring_up(weights, model.state_dict())
         model.load_state_dict(weights)
     except RuntimeError as error:
         raise CheckpointError(f"{name} does not fit this model: {' '.join(str(error).split())}") from None
+
+
+def _bring_up(weights: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of an earlier format for the layers of today, which do what they did."""
+    weights = {key: torch.zeros_like(value) for key, value in wanted.items() if key.startswith(ADDED)} | weights
+    for key, value in WIDENED.items():
+        if key in weights and key in wanted:
+            fewer = [max(0, new - old) for new, old in zip(wanted[key].shape, weights[key].shape, strict=False)]
+            before = [size for number in reversed(fewer) for size in (number, 0)]
+            weights[key] = functional.pad(weights[key], before, value=value)
+    return weights

@@ -1,4 +1,4 @@
-"""Pixels fetched from the context, from the places that correspond to those of a pose, and what is left filled.
+"""Pixels fetched from the context, from the places that correspond to those of a pose.
 
 Correspondence is attention between the places of two poses. A place is a square of pixels, two by two or more, with a
 name of unit length that a network gives it from its pose alone.
@@ -111,34 +111,6 @@ def _centres(height: int, width: int, *, like: Tensor) -> Float[Tensor, "2 h w"]
         (2 * torch.arange(places, device=like.device, dtype=like.dtype) + 1) / places - 1 for places in (height, width)
     )
     return torch.stack(torch.meshgrid(rows, columns, indexing="ij")[::-1])
-
-
-def inpaint(
-    frames: Float[Tensor, "N C H W"], hidden: Float[Tensor, "N 1 H W"], *, pool: tuple[int, int] = (2, 2)
-) -> Float[Tensor, "N C H W"]:
-    """Fill what is hidden from what is around it, by pull and push over a pyramid.
-
-    Pull: means over ``pool`` places of the known share (1 - hidden) and of known · frame, until there is one row or
-    column. Push, from coarse to fine: known · frame + (1 - known) · the coarser result, enlarged (Gortler et al. 1996,
-    "The Lumigraph", section 3.4).
-
-    Args:
-        frames: to be filled.
-        hidden: share of every pixel that is to be replaced, in [0, 1].
-        pool: rows and columns that become one: (2, 2) fills from all around, (1, 2) along rows, which goes on with a
-            skirting board, and (2, 1) along columns, which goes on with stripes. A row or column of which nothing is
-            known becomes black.
-    """
-    known = [1 - hidden]
-    means = [frames * known[0]]
-    while all(size > 1 for size, pooled in zip(means[-1].shape[-2:], pool, strict=True) if pooled > 1):
-        known.append(functional.avg_pool2d(known[-1], pool, ceil_mode=True, count_include_pad=False))
-        means.append(functional.avg_pool2d(means[-1], pool, ceil_mode=True, count_include_pad=False))
-    filled = means[-1] / known[-1].clamp(min=1e-3)
-    for mean, share in zip(means[-2::-1], known[-2::-1], strict=True):
-        coarser = functional.interpolate(filled, size=mean.shape[-2:], mode="bilinear", align_corners=False)
-        filled = mean + (1 - share) * coarser
-    return filled
 
 
 def split_pixels(image: Float[Tensor, "*N C H W"]) -> Float[Tensor, "*N C s h w"]:

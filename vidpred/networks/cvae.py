@@ -17,14 +17,20 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vidpred.networks.correspondence import Memory, fetch, inpaint, join_pixels, remember, split_pixels
+from vidpred.networks.correspondence import Memory, fetch, join_pixels, remember, split_pixels
+from vidpred.networks.inpainting import inpaint, repeat_pattern
 from vidpred.networks.latent import PriorFactory, StandardPrior, bound_logvar
 from vidpred.networks.layers import Down, GapNote, ResBlock, UNet, Up, activate
 from vidpred.types import FrameShape, Gaussian
 
 PLACES = 1024  # in a frame that have a name, at most, where a resolution allows it: attention costs their square
 SHARPNESS = 20.0  # of attention between names, at the start
-FILLS = ((2, 2), (1, 2), (2, 1))  # of the scene where the person is: from all around, along rows, along columns
+FILLS = (  # of the scene where the person is: what repeats, then what is around, along rows, along columns
+    repeat_pattern,
+    inpaint,
+    partial(inpaint, pool=(1, 2)),
+    partial(inpaint, pool=(2, 1)),
+)
 
 
 class PoseFeatures(NamedTuple):
@@ -178,7 +184,7 @@ class CVAE(nn.Module):
 
         First filled, then refined by a network that sees the fills, as in Yu et al. 2018 (arXiv 1801.07892).
         """
-        fills = torch.stack([split_pixels(inpaint(frame, hidden, pool=pool)) for pool in FILLS], dim=1)
+        fills = torch.stack([split_pixels(fill(frame, hidden)) for fill in FILLS], dim=1)
         features = self.refine_scene(features + self.place_fills(rearrange(fills, "b f c s h w -> b (f c s) h w")))
         out = rearrange(self.scene_head(activate(features)), "b (c s) h w -> b c s h w", s=4)
         weights, painted = torch.split(out.to(frame.dtype), [len(FILLS), self.shape.channels], dim=1)
