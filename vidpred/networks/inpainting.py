@@ -90,8 +90,9 @@ def _correlate(first: Tensor, second: Tensor, size: tuple[int, int]) -> Float[Te
 
 def _weigh_shifts(unlike: Float[Tensor, "N 1 h w"], overlap: Float[Tensor, "N 1 h w"]) -> Float[Tensor, "N 1 h w"]:
     """w(d) of ``repeat_pattern``, of sum 1: zero where a shift is short, or too little is known at both of its ends."""
-    down, right = (torch.fft.fftfreq(length, 1 / length, device=unlike.device) for length in unlike.shape[-2:])
-    long = torch.hypot(down[:, None], right) > NEAREST
+    steps = (torch.arange(length, device=unlike.device) for length in unlike.shape[-2:])
+    down, right = (torch.minimum(step, len(step) - step) for step in steps)  # or up, and left
+    long = down[:, None] ** 2 + right**2 > NEAREST**2
     allowed = long & (overlap > OVERLAP * overlap.shape[-2] * overlap.shape[-1] / 4)
     least = torch.where(allowed, unlike, torch.inf).amin(dim=(-2, -1), keepdim=True)
     mean = (unlike * allowed).sum(dim=(-2, -1), keepdim=True) / allowed.sum(dim=(-2, -1), keepdim=True).clamp(min=1)
