@@ -1,3 +1,5 @@
+from itertools import product
+
 import pytest
 import torch
 
@@ -44,6 +46,38 @@ def test_a_part_that_does_not_repeat_itself_leaves_the_pattern_alone():
     assert ((repeat_pattern(image, hidden) - image).abs() * hidden).mean() < 0.01
 
 
+def overlapping(size, shift):
+    """Where x, and where x + shift, lies along an axis, as far as both are inside."""
+    return slice(max(0, -shift), min(size, size - shift)), slice(max(0, shift), min(size, size + shift))
+
+
+def repeat_slowly(frame, hidden):
+    """The formulas of ``repeat_pattern``, shift by shift."""
+    known, found = 1 - hidden, []
+    mean = (known * frame).sum(dim=(1, 2), keepdim=True) / known.sum()
+    for down, right in product(range(1 - H, H), range(1 - W, W)):
+        here, there = zip(overlapping(H, down), overlapping(W, right), strict=True)
+        both = known[0][here] * known[0][there]
+        if down**2 + right**2 > 3**2 and both.sum() > 0.1 * H * W:
+            change = (frame[:, *here] - frame[:, *there]).square().sum(dim=0)
+            found.append((here, there, (both * change).sum() / both.sum()))
+    unlike = torch.stack([change for *_, change in found])
+    weights = torch.exp(-20 * (unlike - unlike.min()) / (unlike.mean() - unlike.min())) + 1e-5
+    sums, counts = torch.zeros_like(frame), torch.zeros_like(hidden)
+    for (here, there, _), weight in zip(found, weights, strict=True):
+        sums[:, *here] += weight * (known * (frame - mean))[:, *there]
+        counts[:, *here] += weight * known[:, *there]
+    repeated = sums / counts + mean
+    return repeated + inpaint((frame - repeated)[None], hidden[None])[0]
+
+
+def test_a_pattern_is_repeated_by_the_formulas():
+    frame, hidden = torch.rand(3, H, W, dtype=torch.float64), torch.rand(1, H, W, dtype=torch.float64)
+    hidden[:, 4:12, 8:16] = 1
+    for image in (frame, frame / 4 + draw_pattern("checks")[0, :, :H, :W]):
+        torch.testing.assert_close(repeat_pattern(image[None], hidden[None])[0], repeat_slowly(image, hidden))
+
+
 @pytest.mark.parametrize("mask", [0.0, 0.5, 1.0])
 def test_a_pattern_is_finite_whatever_is_hidden_and_gradients_reach_the_mask(mask):
     for image in (torch.rand(2, 3, 16, 24), torch.full((2, 3, 16, 24), 0.3)):
@@ -54,6 +88,7 @@ def test_a_pattern_is_finite_whatever_is_hidden_and_gradients_reach_the_mask(mas
         assert hidden.grad.isfinite().all()
         assert filled.amin() > -0.1
         assert filled.amax() < 1.5
+        assert image.std() < 1e-6 or mask == 1 or hidden.grad.any()
 
 
 def test_stripes_are_continued_along_them():
