@@ -62,10 +62,10 @@ def repeat_pattern(frames: Float[Tensor, "N C H W"], hidden: Float[Tensor, "N 1 
     known = 1 - hidden.to(kind)
     size = (2 * frames.shape[-2], 2 * frames.shape[-1])
     mean = _mean(frames.to(kind), known)
-    shown = known * (frames.to(kind) - mean)
-    shares, pixels = (torch.fft.rfft2(image, s=size) for image in (known, shown))
+    centred = frames.to(kind) - mean
+    shares, pixels = (torch.fft.rfft2(image, s=size) for image in (known, known * centred))
     with torch.no_grad():
-        squares = torch.fft.rfft2((shown * (frames.to(kind) - mean)).sum(dim=1, keepdim=True), s=size)
+        squares = torch.fft.rfft2((known * centred.square()).sum(dim=1, keepdim=True), s=size)
         overlap = _correlate(shares, shares, size)
         products = _correlate(pixels, pixels, size).sum(dim=1, keepdim=True)
         unlike = _correlate(squares, shares, size) + _correlate(shares, squares, size) - 2 * products
