@@ -32,7 +32,7 @@ class Clip(NamedTuple):
     poses: UInt8[Tensor, "B T P H W"]
     sequence: Int[Tensor, " B"]  # which sequence of the split a clip was cut from
     start: Int[Tensor, " B"]  # its first frame there
-    skipped: Float[Tensor, " B"]  # steps left out between its context and what follows; 0 is none
+    skipped: Float[Tensor, " B"]  # steps by which its context lies farther away than right before it; 0 is none
 
 
 class Batch(NamedTuple):

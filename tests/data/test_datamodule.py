@@ -27,6 +27,15 @@ def test_the_context_of_a_clip_may_lie_before_its_gap(source):
     assert sparse.skipped.tolist() == [1.5, 0]
 
 
+def test_the_context_of_a_clip_may_lie_after_it(source):
+    store, rows = source.open("train"), [7, 8, 3, 4]
+    batch = Clips(store, IMAGES).__getitems__([Window(2, 1, 4, context=2, gap=-6)])
+    frames, poses = whole_sequence(store, IMAGES, 2)
+    assert torch.equal(batch.frames[0], frames[rows])
+    assert torch.equal(batch.poses[0], poses[rows])
+    assert batch.skipped.tolist() == [6]
+
+
 def test_frames_are_in_the_unit_range_on_the_device(data):
     batch = to_batch(next(iter(data.train_dataloader())))
     assert batch.frames.dtype == torch.float32

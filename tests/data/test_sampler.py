@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vidpred.data.clips import Window
+from vidpred.data.contexts import Contexts
 from vidpred.data.sampler import ClipBatchSampler, SequenceBatchSampler
 
 LENGTHS = [20, 9, 33, 16, 3]
@@ -52,17 +53,13 @@ def test_strides_steps_and_fractions():
             sampler(**options)
 
 
-def test_a_gap_draws_the_context_from_earlier_frames_of_the_sequence():
-    plain = [sampler().window(position) for position in range(90)]
-    far = [sampler(context_gap=100).window(position) for position in range(90)]
-    assert [window._replace(gap=0) for window in far] == plain[:9] + [window._replace(gap=0) for window in far[9:]]
-    assert all(0 <= window.gap <= window.start for window in far)
-    assert {window.gap for window in far if window.start >= 8} >= set(range(9))
-    assert [sampler(context_gap=None).window(position) for position in range(90)] == far
-    assert max(sampler(context_gap=2).window(position).gap for position in range(90)) == 2
-    assert not any(sampler(context_gap=100, fraction=0.5).window(position).gap for position in range(40))
-    with pytest.raises(ValueError, match="context_gap must be >= 0 frames, got -1"):
-        sampler(context_gap=-1)
+def test_contexts_are_drawn_without_a_change_to_the_clips():
+    plain = [sampler().window(position) for position in range(9)]
+    far = [sampler(contexts=Contexts(gap=None)).window(position) for position in range(9)]
+    assert [window._replace(gap=0) for window in far] == plain
+    assert any(window.gap for window in far)
+    sparse = sampler(contexts=Contexts(gap=None), fraction=0.5)
+    assert not any(sparse.window(position).gap for position in range(40))
 
 
 def epochs(count, **options):

@@ -17,7 +17,7 @@ from vidpred.types import Clip
 class Window(NamedTuple):
     """Where a clip lies: every ``step``-th frame of a sequence from ``start`` on, ``length`` of them.
 
-    The first ``context`` frames may be taken ``gap`` frames earlier.
+    The first ``context`` frames may be taken ``gap`` frames earlier; where it is negative, later.
     """
 
     sequence: int
@@ -51,7 +51,7 @@ class Clips(Dataset[Clip]):
             poses=torch.stack([self._read_poses(window) for window in windows]),
             sequence=torch.tensor([window.sequence for window in windows]),
             start=torch.tensor([window.start for window in windows]),
-            skipped=torch.tensor([window.gap / window.step for window in windows]),
+            skipped=torch.tensor([abs(window.gap) / window.step for window in windows]),
         )
         self.store.release()
         return batch

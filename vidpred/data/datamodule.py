@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader
 
 from vidpred.data.augmentation import Augmentation
 from vidpred.data.clips import Clips, keep_batch
+from vidpred.data.contexts import Contexts
 from vidpred.data.posing import PoseInput
 from vidpred.data.sampler import ClipBatchSampler, SequenceBatchSampler
 from vidpred.data.source import Source, Split
@@ -32,8 +33,9 @@ class ClipDataModule(LightningDataModule):
         frame_step: take every so many-th frame of a sequence, for training and evaluation.
         fraction: share of the training windows that is used, spread evenly over all.
         context_frames: K, frames of a training clip that are its context.
-        context_gap: the most frames left out between the context of a training clip and what follows it; None is any
-            number.
+        context_gap: the most frames left out between a training clip and its context; None is any number.
+        context_after: contexts are drawn from after their clips, too.
+        context_draws: contexts drawn for a training clip, of which the farthest is taken.
         relight: give a context before a gap the light of the frames that it stands for: what has changed by chance
             since is not to be told from the pose, and would be averaged.
         augmentation: draws a change for every training clip; None is none.
@@ -62,6 +64,8 @@ class ClipDataModule(LightningDataModule):
         fraction: float = 1.0,
         context_frames: int = 1,
         context_gap: int | None = 0,
+        context_after: bool = False,
+        context_draws: int = 1,
         relight: bool = True,
         augmentation: Augmentation | None = None,
         eval_batch_size: int = 16,
@@ -81,7 +85,8 @@ class ClipDataModule(LightningDataModule):
         self.source, self.poses, self.clip_length, self.batch_size = source, poses, clip_length, batch_size
         self.clips_per_epoch, self.random_start = clips_per_epoch, random_start
         self.clip_stride, self.frame_step, self.fraction = clip_stride, frame_step, fraction
-        self.context_frames, self.context_gap, self.relight = context_frames, context_gap, relight
+        self.context_frames, self.relight = context_frames, relight
+        self.contexts = Contexts(context_gap, context_after, context_draws)
         self.augmentation, self.length_schedule = augmentation, length_schedule
         if augmentation is not None and augmentation.flip and poses.uses_images(source.content.pose_channels > 0):
             raise ValueError(
@@ -131,7 +136,7 @@ class ClipDataModule(LightningDataModule):
             frame_step=self.frame_step,
             fraction=self.fraction,
             context_frames=self.context_frames,
-            context_gap=self.context_gap,
+            contexts=self.contexts,
             augmentation=self.augmentation,
             rank=rank,
             world_size=world_size,

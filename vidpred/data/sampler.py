@@ -11,6 +11,7 @@ from torch.utils.data import Sampler
 
 from vidpred.data.augmentation import Augmentation
 from vidpred.data.clips import Window
+from vidpred.data.contexts import NEAR, Contexts
 
 
 class ClipBatchSampler(Sampler[list[Window]]):
@@ -19,21 +20,15 @@ class ClipBatchSampler(Sampler[list[Window]]):
     Every sequence is cut into as many windows as fit; a random offset, drawn per pass and sequence, shifts them all.
     A pass visits all windows in random order; an epoch is the next ``clips_per_epoch`` of them.
 
-    In a rollout the context stays behind, while a clip has seen hardly a movement since its context: a model may then
-    learn to copy. With a gap the context of every clip is drawn from the frames before it, so that pictures are moved
-    to poses far from theirs, as pairs of random frames train image animation (Siarohin et al. 2019, arXiv 2003.00196).
-    What the pose does not tell changes meanwhile: see ``relight``, and ``GapNote`` of the networks.
-
     Args:
         lengths: number of frames of every sequence.
         length: frames of a clip, T.
         stride: frames from the start of one window to the next; None cuts without overlap.
         frame_step: take every so many-th frame of a sequence.
-        fraction: share of the windows that is used, spread evenly over all; below 1 they are not shifted and have no
-            gap, so that the frames between them are never seen.
+        fraction: share of the windows that is used, spread evenly over all; below 1 they are not shifted and have their
+            contexts right before them, so that the frames between them are never seen.
         context_frames: K, frames of a clip that are its context.
-        context_gap: the most frames left out between the context and what follows it, drawn evenly from 0 on for every
-            clip, as far as its sequence goes back; 0 is none, None is any number.
+        contexts: draws the context of every clip.
         augmentation: draws a change for every clip; None is none.
         batch_size: clips a process gets in a batch.
         seed: of order and offsets.
@@ -61,7 +56,7 @@ class ClipBatchSampler(Sampler[list[Window]]):
         frame_step: int = 1,
         fraction: float = 1.0,
         context_frames: int = 1,
-        context_gap: int | None = 0,
+        contexts: Contexts = NEAR,
         augmentation: Augmentation | None = None,
         rank: int = 0,
         world_size: int = 1,
@@ -71,12 +66,8 @@ class ClipBatchSampler(Sampler[list[Window]]):
         if frame_step < 1 or (stride is not None and stride < 1) or not 0 < fraction <= 1:
             raise ValueError(f"data.frame_step and data.clip_stride must be >= 1 and data.fraction in (0, 1], "
                              f"got {frame_step}, {stride}, {fraction}")  # fmt: skip
-        if context_gap is None:
-            context_gap = max(lengths, default=0)
-        if context_gap < 0:
-            raise ValueError(f"data.context_gap must be >= 0 frames, got {context_gap}")
         self._length, self._frame_step = length, frame_step
-        self._context, self._gap = context_frames, context_gap if fraction == 1 else 0
+        self._context, self._contexts = context_frames, contexts if fraction == 1 else NEAR
         self._span = (length - 1) * frame_step + 1
         self._stride = stride or self._span
         self._lengths = list(lengths)
@@ -137,9 +128,7 @@ class ClipBatchSampler(Sampler[list[Window]]):
                 starts = range(offset, offset + count * self._stride, self._stride)
                 windows += [Window(sequence, start, self._length, self._frame_step, self._context) for start in starts]
             chosen = [windows[self._kept[index]] for index in rng.permutation(self._pass_size)]
-            if self._gap:
-                gaps = rng.integers([min(self._gap, window.start) + 1 for window in chosen])
-                chosen = [window._replace(gap=int(gap)) for window, gap in zip(chosen, gaps, strict=True)]
+            chosen = self._contexts.draw(chosen, self._lengths, rng)
             if self._augmentation is not None:
                 chosen = [window._replace(change=self._augmentation.draw(rng)) for window in chosen]
             self._cached = (number, chosen)
