@@ -35,7 +35,7 @@ DATA = ("data.height=32", "data.width=32", "data.train_clips=160")
 VARIANTS: dict[str, tuple[str, ...]] = {
     "default": (),
     "context right before the clip": ("data.context_gap=0",),
-    "one context drawn, from before": ("data.context_draws=1", "data.context_after=false"),
+    "context from before, one draw": ("data.context_draws=1", "data.context_after=false"),
     "context in its own light": ("data.relight=false",),
     "no anchor in the context": ("model.anchor=false",),
     "one scale": ("model.widths=[32,1,1]",),  # one channel is left of the coarser ones

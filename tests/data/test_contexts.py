@@ -42,7 +42,17 @@ def test_of_several_draws_the_farthest_is_taken():
     assert np.abs(both).mean() > np.abs(drawn(Contexts(gap=None, after=True))).mean() + 2
 
 
-@pytest.mark.parametrize("options", [{"gap": -1}, {"draws": 0}])
+def test_a_share_of_the_contexts_lies_right_before_the_clips():
+    far = drawn(Contexts(gap=None, after=True, draws=4))
+    mixed = drawn(Contexts(gap=None, near=0.25, after=True, draws=4))
+    assert far.count(0) < 10
+    assert mixed.count(0) / 2000 == pytest.approx(0.25, abs=0.03)
+    assert {gap for gap in mixed if gap} <= set(far)
+
+
+@pytest.mark.parametrize("options", [{"gap": -1}, {"near": 1.5}, {"draws": 0}])
 def test_impossible_draws_are_refused(options):
-    with pytest.raises(ValueError, match=r"context_gap must be >= 0 .*context_draws >= 1, got"):
+    with pytest.raises(
+        ValueError, match=r"context_gap must be >= 0 .*context_near in \[0, 1\] .*context_draws >= 1, got"
+    ):
         Contexts(**options)

@@ -34,6 +34,7 @@ class ClipDataModule(LightningDataModule):
         fraction: share of the training windows that is used, spread evenly over all.
         context_frames: K, frames of a training clip that are its context.
         context_gap: the most frames left out between a training clip and its context; None is any number.
+        context_near: share of the training clips whose context lies right before them all the same.
         context_after: contexts are drawn from after their clips, too.
         context_draws: contexts drawn for a training clip, of which the farthest is taken.
         relight: give a context before a gap the light of the frames that it stands for: what has changed by chance
@@ -64,6 +65,7 @@ class ClipDataModule(LightningDataModule):
         fraction: float = 1.0,
         context_frames: int = 1,
         context_gap: int | None = 0,
+        context_near: float = 0.0,
         context_after: bool = False,
         context_draws: int = 1,
         relight: bool = True,
@@ -86,7 +88,7 @@ class ClipDataModule(LightningDataModule):
         self.clips_per_epoch, self.random_start = clips_per_epoch, random_start
         self.clip_stride, self.frame_step, self.fraction = clip_stride, frame_step, fraction
         self.context_frames, self.relight = context_frames, relight
-        self.contexts = Contexts(context_gap, context_after, context_draws)
+        self.contexts = Contexts(context_gap, context_near, context_after, context_draws)
         self.augmentation, self.length_schedule = augmentation, length_schedule
         if augmentation is not None and augmentation.flip and poses.uses_images(source.content.pose_channels > 0):
             raise ValueError(
