@@ -10,7 +10,7 @@ from vidpred.data.clips import Window
 
 @dataclass(frozen=True)
 class Contexts:
-    """Draws the context of every clip from the whole of its sequence.
+    """Draws the context of every clip from the frames before and after it.
 
     In a rollout the context stays behind, while a clip has seen hardly a movement since the frame before it: a model
     may then learn to copy. With a gap pictures are moved to poses far from theirs, as pairs of random frames train
