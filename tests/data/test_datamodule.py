@@ -3,6 +3,7 @@ import torch
 from samples import IMAGES
 
 from vidpred.data.clips import Clips, Window, whole_sequence
+from vidpred.data.contexts import Contexts
 from vidpred.data.datamodule import ClipDataModule, to_batch
 
 
@@ -34,6 +35,14 @@ def test_the_context_of_a_clip_may_lie_after_it(source):
     assert torch.equal(batch.frames[0], frames[rows])
     assert torch.equal(batch.poses[0], poses[rows])
     assert batch.skipped.tolist() == [6]
+
+
+def test_training_clips_have_the_contexts_that_were_asked_for(source):
+    asked = {"context_gap": 7, "context_near": 0.5, "context_after": True, "context_draws": 3}
+    data = ClipDataModule(source, poses=IMAGES, clip_length=4, batch_size=2, **asked)
+    assert data.contexts == Contexts(gap=7, near=0.5, after=True, draws=3)
+    gaps = {window.gap for batch in data.train_sampler() for window in batch}
+    assert min(gaps) < 0 <= max(gaps) <= 7
 
 
 def test_frames_are_in_the_unit_range_on_the_device(data):

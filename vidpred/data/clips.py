@@ -17,7 +17,7 @@ from vidpred.types import Clip
 class Window(NamedTuple):
     """Where a clip lies: every ``step``-th frame of a sequence from ``start`` on, ``length`` of them.
 
-    The first ``context`` frames may be taken ``gap`` frames earlier; where it is negative, later.
+    The first ``context`` frames are taken ``gap`` frames earlier, or later where ``gap`` is negative.
     """
 
     sequence: int
@@ -35,7 +35,7 @@ class Clips(Dataset[Clip]):
     Args:
         store: the sequences.
         poses: which pose maps go with the frames.
-        relight: give a context before a gap the light of the frames that it stands for (see ``relight``).
+        relight: give a far context the light of the frames that it stands for (see ``relight``).
     """
 
     def __init__(self, store: Store, poses: PoseInput, *, relight: bool = True) -> None:

@@ -37,8 +37,8 @@ class ClipDataModule(LightningDataModule):
         context_near: share of the training clips whose context lies right before them all the same.
         context_after: contexts are drawn from after their clips, too.
         context_draws: contexts drawn for a training clip, of which the farthest is taken.
-        relight: give a context before a gap the light of the frames that it stands for: what has changed by chance
-            since is not to be told from the pose, and would be averaged.
+        relight: give a far context the light of the frames that it stands for: what has changed by chance between
+            them is not to be told from the pose, and would be averaged.
         augmentation: draws a change for every training clip; None is none.
         eval_batch_size: clips rolled out together in validation and test.
         eval_clips: clips of validation and test, spread evenly over all; None is all.
