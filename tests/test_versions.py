@@ -24,8 +24,8 @@ FIXTURES = Path(__file__).parent / "fixtures"
 
 
 REPLACED = ("0.1.0", "0.2.0", "0.3.0", "0.4.0")  # networks that are no longer here
-KEPT = ("0.5.0", "0.8.0")  # those that are, without what was added later
-NOW = "0.9.0"  # those of today
+KEPT = ("0.5.0", "0.8.0", "0.9.0")  # those that are, without what was added later
+NOW = "0.11.0"  # those of today
 
 
 def copy(version: str, tmp_path: Path) -> Path:

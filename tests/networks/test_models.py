@@ -3,8 +3,8 @@ import torch
 from samples import PRIORS, SHAPE, TINY, lively
 
 from vidpred.data.dancers.film import Dancers
-from vidpred.networks import CVAE, LabCVAE, LearnedPrior, Model, StandardPrior
-from vidpred.networks.correspondence import join_pixels
+from vidpred.networks import CVAE, LabCVAE, LearnedPrior, Model, StandardPrior, cvae
+from vidpred.networks.correspondence import fetch, join_pixels
 from vidpred.networks.features import unbind_steps
 from vidpred.networks.latent import bound_logvar, reparameterize
 from vidpred.networks.rollout import rollout
@@ -153,6 +153,7 @@ def test_the_names_of_the_context_learn_to_see_its_frames():
 
 def test_the_scene_is_the_context_where_nothing_is_hidden_and_filled_elsewhere():
     model = lively(CVAE(FrameShape(3, 3, 24, 32), widths=(8, 8, 8), name_channels=4))
+    torch.nn.init.zeros_(model.shade_net.weight)
     frames, poses = torch.rand(2, 2, 2, 3, 24, 32)
     for bias, kept in ((-1e3, True), (1e3, False)):
         torch.nn.init.constant_(model.hider.bias, bias)
@@ -174,6 +175,38 @@ def test_colours_cannot_run_away_however_long_a_rollout(name):
     assert frames.min() >= -0.5
     assert frames.max() <= 1.5
     assert not torch.allclose(frames[:, -1], frames[:, 0], atol=0.1)
+
+
+def test_the_scene_is_in_the_shade_of_the_pose():
+    """What the context's pose leaves of the light is taken out of what is seen, and the present one's is put in."""
+    model = lively(TINY["cvae"]())
+    model.hider.bias.data.fill_(-1e4)  # nothing is hidden, or painted anew
+    frames, poses = torch.rand(2, 1, 3, 16, 24), torch.rand(2, 3, 3, 16, 24)
+    context = model.context(frames, poses[:, :1])
+    shades = model._shade(model.pose_net(poses.flatten(0, 1))).unflatten(0, (2, 3))
+    assert shades.std() > 0.01
+    assert shades.abs().max() <= 0.5
+    scenes = [join_pixels(pose.kept[:, 0]) for pose in unbind_steps(model.encode_poses(poses, context))]
+    torch.testing.assert_close(scenes[0], frames[:, 0])
+    for step in (1, 2):
+        lit = frames[:, 0] * torch.exp(shades[:, step] - shades[:, 0])
+        torch.testing.assert_close(scenes[step], lit.clamp(-0.5, 1.5))
+
+
+def test_a_second_look_knows_what_the_first_has_found(monkeypatch):
+    """As built, pictures do not matter to the names of a pose; what has been learnt corrects them."""
+    asked = []
+    monkeypatch.setattr(
+        cvae, "fetch", lambda memory, names, sharpness: asked.append(names) or fetch(memory, names, sharpness)
+    )
+    frames, poses = torch.rand(2, 1, 3, 16, 24), torch.rand(1, 3, 3, 16, 24).expand(2, -1, -1, -1, -1)
+    model = TINY["cvae"]()
+    for seen in (False, True):
+        model.encode_poses(poses, model.context(frames, poses[:, :1]))
+        first, second = asked.pop()
+        assert torch.allclose(first, second, atol=1e-3) != seen
+        assert torch.allclose(first.norm(dim=1), torch.ones(()))
+        model = lively(model)
 
 
 def test_standard_prior_is_standard(model):

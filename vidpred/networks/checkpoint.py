@@ -9,10 +9,11 @@ from torch.nn import functional
 
 from vidpred.limits import check_archive
 
-FORMAT = 7
+FORMAT = 8
 KEPT = 5  # the oldest format whose networks are here
 OURS = "vidpred.networks.CVAE"  # whose layers were others in every format before that
-ADDED = "gap_"  # begins the names of the layers that it has had from format 6 on; with weights of zero they do nothing
+ADDED = ("gap_", "shade_", "hint_")  # begin the names of layers from formats 6 and 8 on; of zeros, they do nothing
+UNHEARD = ("hint_net", "hint_block.first")  # those that stay as they are built: at first nobody listens to them
 WIDENED = {"place_fills.weight": 0.0, "scene_head.weight": 0.0, "scene_head.bias": -1e4}  # by the first fill, from 7 on
 
 
@@ -99,7 +100,9 @@ def load_weights(model: nn.Module, checkpoint: dict[str, Any], *, name: str) -> 
 
 def _bring_up(weights: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:
     """Weights of an earlier format for the layers of today, which do what they did."""
-    weights = {key: torch.zeros_like(value) for key, value in wanted.items() if key.startswith(ADDED)} | weights
+    added = {key: value for key, value in wanted.items() if key.startswith(ADDED)}
+    silent = {key: torch.zeros_like(value) for key, value in added.items() if not key.startswith(UNHEARD)}
+    weights = added | silent | weights
     for key, value in WIDENED.items():
         if key in weights and key in wanted:
             fewer = [max(0, new - old) for new, old in zip(wanted[key].shape, weights[key].shape, strict=False)]

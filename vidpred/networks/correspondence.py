@@ -20,13 +20,26 @@ class Memory(NamedTuple):
 
     images: Float[Tensor, "N K C H W"]
     keys: Float[Tensor, "N K*n D"]  # names of the places
+    hints: Float[Tensor, "N K*n F"]  # features of the places
     values: Float[Tensor, "N K*n V"]  # colours of the places; then, for every image, their x and y and 1, or zeros
 
 
+class Fetched(NamedTuple):
+    """What a memory shows at T results' places."""
+
+    hints: Float[Tensor, "N T F h w"]  # features, on average
+    looks: Float[Tensor, "N T E 2*h 2*w"]  # colours, on average, two by two for every place
+    moved: Float[Tensor, "N T C H W"]  # the images
+
+
 def remember(
-    images: Float[Tensor, "N K C H W"], names: Float[Tensor, "N K D h w"], *, colors: int | None = None
+    images: Float[Tensor, "N K C H W"],
+    names: Float[Tensor, "N K D h w"],
+    hints: Float[Tensor, "N K F h w"],
+    *,
+    colors: int | None = None,
 ) -> Memory:
-    """Keep images, with the names of their places. Looks have the first ``colors`` channels of them, None is all."""
+    """Keep images, with names and features of their places. Looks have their first ``colors`` channels, None is all."""
     count, height, width = names.shape[1], *names.shape[-2:]
     shown = rearrange(images[:, :, :colors], "n k c h w -> (n k) c h w")
     halves = functional.avg_pool2d(shown, images.shape[-1] // width // 2)
@@ -36,16 +49,22 @@ def remember(
     own = torch.eye(count, device=here.device, dtype=here.dtype)
     places = repeat(torch.einsum("kl, vhw -> kvlhw", own, here), "k v l h w -> n k (v l) h w", n=images.shape[0])
     values = torch.cat([rearrange(quarters, "(n k) c h w -> n k c h w", k=count), places], dim=2)
-    keys, values = (rearrange(part, "n k v h w -> n (k h w) v") for part in (names, values))
-    return Memory(images, keys, values)
+    keys, told, values = (rearrange(part, "n k v h w -> n (k h w) v") for part in (names, hints, values))
+    return Memory(images, keys, told.to(values.dtype), values)
 
 
-def fetch(
+def fetch_hints(
     memory: Memory, names: Float[Tensor, "N T D h w"], sharpness: Float[Tensor, ""]
-) -> tuple[Float[Tensor, "N T E 2*h 2*w"], Float[Tensor, "N T C H W"]]:
+) -> Float[Tensor, "N T F h w"]:
+    """The features alone of what ``fetch`` gives: a first look, which moves no image."""
+    return _look(memory.hints, memory, names, sharpness)
+
+
+def fetch(memory: Memory, names: Float[Tensor, "N T D h w"], sharpness: Float[Tensor, ""]) -> Fetched:
     """What a memory shows where the names are like those of the result: on average, and moved.
 
         a_ij = softmax_j(sharpness · ⟨name_i, key_j⟩) over the places j of all K images,
+        hints_i = Σ_j a_ij · features_j,
         looks_i = Σ_j a_ij · colours_j, the mean colours of the four quarters of a place,
         moved(x) = Σ_k share_k(x) · image_k(x + shift_k(x)), bicubic.
 
@@ -60,14 +79,11 @@ def fetch(
         memory: the images to take pixels from.
         names: of the places of T results, of length 1.
         sharpness: factor on the likeness of names.
-
-    Returns:
-        The looks, two by two for every place, in E channels, and the moved images.
     """
     count, steps, (height, width) = memory.images.shape[1], names.shape[1], names.shape[-2:]
-    colors = memory.values.shape[-1] - 3 * count
-    found = _attend(rearrange(names * sharpness, "n t d h w -> n (t h w) d"), memory.keys, memory.values)
-    found = rearrange(found, "n (t h w) v -> n t v h w", t=steps, h=height)
+    told, colors = memory.hints.shape[-1], memory.values.shape[-1] - 3 * count
+    found = _look(torch.cat([memory.hints, memory.values], dim=2), memory, names, sharpness)
+    hints, found = found[:, :, :told], found[:, :, told:]
     looks = functional.pixel_shuffle(found[:, :, :colors], 2)
     shares = rearrange(found[:, :, -count:], "n t k h w -> (n k t) 1 h w")
     places = rearrange(found[:, :, colors:-count], "n t (xy k) h w -> (n k t) xy h w", k=count)
@@ -79,7 +95,16 @@ def fetch(
         memory.images.flatten(0, 1), grid, mode="bicubic", padding_mode="border", align_corners=False
     )
     moved = rearrange(moved, "(n k) c (t h) w -> n k t c h w", k=count, t=steps)
-    return looks, (moved * rearrange(field[:, 2:], "(n k t) 1 h w -> n k t 1 h w", k=count, t=steps)).sum(dim=1)
+    moved = (moved * rearrange(field[:, 2:], "(n k t) 1 h w -> n k t 1 h w", k=count, t=steps)).sum(dim=1)
+    return Fetched(hints, looks, moved)
+
+
+def _look(
+    values: Float[Tensor, "N n V"], memory: Memory, names: Float[Tensor, "N T D h w"], sharpness: Float[Tensor, ""]
+) -> Float[Tensor, "N T V h w"]:
+    """Values of a memory's places, on average over those that names are like."""
+    found = _attend(rearrange(names * sharpness, "n t d h w -> n (t h w) d"), memory.keys, values)
+    return rearrange(found, "n (t h w) v -> n t v h w", t=names.shape[1], h=names.shape[-2])
 
 
 def _attend(

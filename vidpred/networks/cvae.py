@@ -2,9 +2,9 @@
 
 What depends on poses and context alone is computed outside of the loop over time: a U-Net gives every place of a pose
 map a name; a second U-Net, which sees the context's frames, corrects the names there, takes the person out of the last
-frame and paints what is behind; the context's pixels are fetched to the places of the same names. A step sees the
-previous frame and z, and corrects; z may say which colours its places have. Sources of features are added, not
-concatenated.
+frame and paints what is behind; the context's pixels are fetched to the places of the same names, at a second look,
+which knows what the first has found. A step sees the previous frame and z, and corrects; z may say which colours its
+places have. Sources of features are added, not concatenated.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vidpred.networks.correspondence import Memory, fetch, join_pixels, remember, split_pixels
+from vidpred.networks.correspondence import Fetched, Memory, fetch, fetch_hints, join_pixels, remember, split_pixels
 from vidpred.networks.inpainting import inpaint, repeat_pattern
 from vidpred.networks.latent import PriorFactory, StandardPrior, bound_logvar
 from vidpred.networks.layers import Down, GapNote, ResBlock, UNet, Up, activate
@@ -57,7 +57,7 @@ class FrameFeatures(NamedTuple):
 class Anchor(NamedTuple):
     """What is kept from the context."""
 
-    scene: Float[Tensor, "N C s h w"]  # the last context frame with the person taken out
+    scene: Float[Tensor, "N C s h w"]  # the last context frame, with the person and the person's shade taken out
     features: Float[Tensor, "N D h w"]
     memory: Memory  # the context frames, and in a last channel what was taken out of them
 
@@ -72,10 +72,17 @@ class CVAE(nn.Module):
         painted = w₁ ⊙ (looks + ½ tanh(detail)) + w₂ ⊙ x_t-1 + w₃ ⊙ scene + w₄ ⊙ moved,
         x̂_t = painted + enlarge(trust ⊙ told(z_t − m_t)),
 
-    with w a softmax over the four, scene the last context frame without the person, looks and moved what the context
-    shows where its pose is like the present one (see ``fetch``). Without an anchor there are only the first two, and
-    looks are grey. At z = m_t no colour leaves [−½, 1½], however long a rollout: a residual that is added to every
-    frame would sum up beyond the length of training clips.
+    with w a softmax over the four, scene the last context frame without the person, in the shade of the present pose,
+    looks and moved what the context shows where its pose is like the present one (see ``fetch``). Without an anchor
+    there are only the first two, and looks are grey. At z = m_t no colour leaves [−½, 1½], however long a rollout: a
+    residual that is added to every frame would sum up beyond the length of training clips.
+
+    Shade goes with the pose: with s a network's image of the pose alone, in [−½, ½],
+
+        scene_t = fill(context · exp(−s(context's pose))) · exp(s(pose_t)),
+
+    so that the context's shadow does not stay where the person has been, and the scene is not touched where the two
+    poses have nothing different to say.
 
     The first step of a training clip may have frames left out before it, and is told how many (see ``GapNote``).
 
@@ -91,6 +98,7 @@ class CVAE(nn.Module):
         blocks: residual blocks of the step at each resolution.
         name_channels: G, of the names by which places of the context are found. A place is 2×2 pixels of a 64×64 frame;
             in larger ones it is 4×4 or 8×8, so that there are 1024 if possible.
+        hint_channels: F, of what is told of the context's places besides their colours.
         z_channels: Z, channels of z, which lives at an eighth of the resolution.
         anchor: see the context; otherwise the step knows the previous frame alone, and paints against it.
 
@@ -108,11 +116,12 @@ class CVAE(nn.Module):
         widths: Sequence[int] = (32, 64, 96),
         blocks: Sequence[int] = (1, 0, 1),
         name_channels: int = 16,
+        hint_channels: int = 24,
         z_channels: int = 8,
         anchor: bool = True,
     ) -> None:
         super().__init__()
-        _check_sizes(shape, widths, blocks, name_channels, z_channels)
+        _check_sizes(shape, widths, blocks, (name_channels, hint_channels, z_channels))
         half, quarter, eighth = widths
         channels = shape.channels
         self.shape, self.anchor = shape, anchor
@@ -135,6 +144,13 @@ class CVAE(nn.Module):
             self.refine_scene = ResBlock(half)
             self.scene_head = nn.Conv2d(half, 4 * (channels + len(FILLS)), 3, padding=1)
             self.place_looks = nn.Conv2d(4 * (2 * channels + 1), half, 3, padding=1)
+            self.shade_net = nn.Conv2d(half, 1, 3, padding=1, bias=False)
+            nn.init.zeros_(self.shade_net.weight)
+            self.hint_net = nn.Conv2d(widths[self._named], hint_channels, 1)
+            self.hint_first, self.hint_again = (nn.Conv2d(hint_channels, half, 3, padding=1) for _ in range(2))
+            self.hint_block = ResBlock(half)
+            self.hint_names = nn.Conv2d(half, name_channels, 1, bias=False)
+            nn.init.zeros_(self.hint_names.weight)
 
         observed = max(1, eighth // 2)
         self.observer = nn.Conv2d(64 * channels, observed, 3, padding=1)
@@ -169,13 +185,16 @@ class CVAE(nn.Module):
         clips = frames.shape[0]
         levels = self.pose_net(rearrange(poses, "b k p h w -> (b k) p h w"))
         seen = self.scene_net(rearrange(torch.cat([frames, poses], dim=2), "b k c h w -> (b k) c h w"))
-        names = rearrange(self._name(levels, seen), "(b k) g h w -> b k g h w", b=clips)
-        features = seen[0]
-        hidden = torch.sigmoid(self.hider(activate(features)).to(frames.dtype) - 2)
-        masks = rearrange(functional.pixel_shuffle(hidden, 2), "(b k) c h w -> b k c h w", b=clips)
-        last = rearrange(features, "(b k) d h w -> b k d h w", b=clips)[:, -1]
-        scene, last = self._paint_scene(frames[:, -1], masks[:, -1], last)
-        return Anchor(scene, last, remember(torch.cat([frames, masks], dim=2), names, colors=frames.shape[2]))
+        by_clip = partial(rearrange, pattern="(b k) ... -> b k ...", b=clips)
+        place, look = (activate(features[self._named]) for features in (levels, seen))
+        names = _to_unit(self.namer(place) + self.keyer(look))  # seen: which limb is in front, and what is worn
+        hints = self.hint_net(place + look)
+        hidden = torch.sigmoid(self.hider(activate(seen[0])).to(frames.dtype) - 2)
+        masks, features = by_clip(functional.pixel_shuffle(hidden, 2)), by_clip(seen[0])[:, -1]
+        unshaded = frames[:, -1] * torch.exp(-by_clip(self._shade(levels))[:, -1])
+        scene, features = self._paint_scene(unshaded, masks[:, -1], features)
+        images = torch.cat([frames, masks], dim=2)
+        return Anchor(scene, features, remember(images, by_clip(names), by_clip(hints), colors=frames.shape[2]))
 
     def _paint_scene(
         self, frame: Float[Tensor, "B C H W"], hidden: Float[Tensor, "B 1 H W"], features: Float[Tensor, "B D h w"]
@@ -206,30 +225,40 @@ class CVAE(nn.Module):
             looks = poses.new_full((*half.shape[:2], self.shape.channels, 4, *half.shape[-2:]), 0.5)
             nothing = looks.new_empty(*looks.shape[:2], 0, *looks.shape[2:])
             return PoseFeatures(half, quarter, eighth, body, observed, looks, kept=nothing)
-        looks, moved = self._look_back(context, by_clip(self._name(levels)))
-        fetched = rearrange(torch.cat([looks, moved], dim=2), "b t c s h w -> (b t) (c s) h w")
-        half = half + context.features[:, None] + by_clip(self.place_looks(fetched))
-        moved = moved[:, :, :-1]  # without what was taken out
-        kept = torch.stack([context.scene[:, None].expand_as(moved), moved], dim=2)
+        half, fetched = self._look_back(context, levels[self._named], half + context.features[:, None])
+        looks = by_clip(_enlarge(fetched.looks.flatten(0, 1), self.shape.height, self.shape.width))
+        looks, moved = split_pixels(looks), split_pixels(fetched.moved)
+        colors = rearrange(torch.cat([looks, moved], dim=2), "b t c s h w -> (b t) (c s) h w")
+        half = half + by_clip(self.place_looks(colors)) + self._place(self.hint_again, fetched.hints)
+        scene = context.scene[:, None] * split_pixels(by_clip(torch.exp(self._shade(levels))))
+        kept = torch.stack([scene.clamp(-0.5, 1.5), moved[:, :, :-1]], dim=2)  # without what was taken out
         return PoseFeatures(half, quarter, eighth, body, observed, looks, kept)
 
-    def _look_back(
-        self, context: Anchor, names: Float[Tensor, "B T G i j"]
-    ) -> tuple[Float[Tensor, "B T C s h w"], Float[Tensor, "B T D s h w"]]:
-        """Looks and moved pixels of the context, at the same resolution."""
-        looks, moved = fetch(context.memory, names, self.sharpness)
-        size = moved.shape[-2:]
-        if looks.shape[-2:] != size:
-            flat = functional.interpolate(looks.flatten(0, 1), size=size, mode="bilinear", align_corners=False)
-            looks = rearrange(flat, "(b t) ... -> b t ...", b=names.shape[0])
-        return split_pixels(looks), split_pixels(moved)
+    def _shade(self, levels: Sequence[Tensor]) -> Float[Tensor, "N 1 H W"]:
+        """s, the logarithm of what a person leaves of the light."""
+        shade: Tensor = self.shade_net(activate(levels[0]))
+        shade = torch.tanh(shade.to(torch.promote_types(shade.dtype, torch.float32))) / 2
+        return functional.interpolate(shade, scale_factor=2, mode="bilinear", align_corners=False)
 
-    def _name(self, levels: Sequence[Tensor], seen: Sequence[Tensor] | None = None) -> Float[Tensor, "N G h w"]:
-        """Names of the places of a pose. A frame, where it is seen, tells which limb is in front, and what is worn."""
-        names: Tensor = self.namer(activate(levels[self._named]))
-        if seen is not None:
-            names = names + self.keyer(activate(seen[self._named]))
-        return functional.normalize(names.to(torch.promote_types(names.dtype, torch.float32)), dim=1)
+    def _look_back(
+        self, context: Anchor, place: Float[Tensor, "N E i j"], half: Float[Tensor, "B T D h w"]
+    ) -> tuple[Float[Tensor, "B T D h w"], Fetched]:
+        """What the context shows, found by names that are corrected by a first, coarse look."""
+        by_clip = partial(rearrange, pattern="(b t) ... -> b t ...", b=len(half))
+        names = self.namer(activate(place))
+        coarse = functional.avg_pool2d(names, 2, ceil_mode=True)
+        first = fetch_hints(context.memory, by_clip(_to_unit(coarse)), self.sharpness)
+        half = half + self._place(self.hint_first, first)
+        flat = self.hint_block(half.flatten(0, 1))
+        ratio = flat.shape[-1] // names.shape[-1]
+        names = names + functional.avg_pool2d(self.hint_names(activate(flat)), ratio)
+        return by_clip(flat), fetch(context.memory, by_clip(_to_unit(names)), self.sharpness)
+
+    def _place(self, layer: nn.Module, hints: Float[Tensor, "B T F i j"]) -> Float[Tensor, "B T D h w"]:
+        """Hints as features at half resolution."""
+        flat: Tensor = layer(hints.flatten(0, 1))
+        placed = _enlarge(flat, self.shape.height // 2, self.shape.width // 2)
+        return rearrange(placed, "(b t) ... -> b t ...", b=len(hints))
 
     def encode_frames(self, frames: Float[Tensor, "N C H W"]) -> FrameFeatures:
         """What posterior, prior and decoder see of frames."""
@@ -293,18 +322,30 @@ class CVAE(nn.Module):
         return functional.interpolate(shift.to(news.dtype), scale_factor=8, mode="bilinear", align_corners=False)
 
 
+def _enlarge(images: Float[Tensor, "N D i j"], height: int, width: int) -> Float[Tensor, "N D I J"]:
+    """Images of a size, by bilinear interpolation; those that have it already, as they are."""
+    if images.shape[-2:] == (height, width):
+        return images
+    return functional.interpolate(images, size=(height, width), mode="bilinear", align_corners=False)
+
+
+def _to_unit(names: Float[Tensor, "N G h w"]) -> Float[Tensor, "N G h w"]:
+    """Names of length 1, in float32 at least."""
+    return functional.normalize(names.to(torch.promote_types(names.dtype, torch.float32)), dim=1)
+
+
 def _check_sizes(
-    shape: FrameShape, widths: Sequence[int], blocks: Sequence[int], name_channels: int, z_channels: int
+    shape: FrameShape, widths: Sequence[int], blocks: Sequence[int], channels: tuple[int, int, int]
 ) -> None:
     if shape.height % 8 or shape.width % 8 or min(shape.height, shape.width) < 16:
         raise ValueError(
             f"model=cvae halves frames three times: height and width must be multiples of 8 and at least 16, "
             f"got {shape.height}x{shape.width}"
         )
-    if (len(widths), len(blocks)) != (3, 3) or min(*widths, name_channels, z_channels) < 1 or min(blocks) < 0:
+    if (len(widths), len(blocks)) != (3, 3) or min(*widths, *channels) < 1 or min(blocks) < 0:
         raise ValueError(
-            f"model=cvae needs three positive widths, three numbers of blocks, name_channels and z_channels >= 1, "
-            f"got {list(widths)}, {list(blocks)}, {name_channels}, {z_channels}"
+            f"model=cvae needs three positive widths, three numbers of blocks, name_channels, hint_channels and "
+            f"z_channels >= 1, got {list(widths)}, {list(blocks)}, {channels}"
         )
 
 
