@@ -51,6 +51,18 @@ def test_a_run_of_an_earlier_version_predicts_what_it_did(version, tmp_path):
     np.testing.assert_allclose(predicted.numpy(), held["expected"].astype(np.float32), atol=2 / 255)
 
 
+@pytest.mark.parametrize("version", KEPT)
+def test_what_an_earlier_version_did_not_have_can_be_learnt(version, tmp_path):
+    """As with init_from: layers that add nothing are not dead."""
+    model = assembly.load_predictor(copy(version, tmp_path), device="cpu").model.requires_grad_()
+    frames, poses = torch.rand(1, 1, 3, 16, 32), torch.rand(1, 2, 3, 16, 32)
+    features = model.encode_poses(poses[:, 1:], model.context(frames, poses[:, :1]))
+    (features.half.square().sum() + features.kept.square().sum()).backward()
+    for layer in (model.hint_first, model.hint_again, model.shade_net):
+        assert not layer.weight.any()
+        assert layer.weight.grad.any()
+
+
 @pytest.mark.parametrize("version", REPLACED)
 def test_networks_that_are_no_longer_here_are_refused_with_the_version_that_has_them(version, tmp_path):
     old = copy(version, tmp_path)
