@@ -244,7 +244,7 @@ class CVAE(nn.Module):
         self, context: Anchor, place: Float[Tensor, "N E i j"], half: Float[Tensor, "B T D h w"]
     ) -> tuple[Float[Tensor, "B T D h w"], Fetched]:
         """What the context shows, found by names that are corrected by a first, coarse look."""
-        by_clip = partial(rearrange, pattern="(b t) ... -> b t ...", b=len(half))
+        by_clip = partial(rearrange, pattern="(b t) ... -> b t ...", b=half.shape[0])
         names = self.namer(activate(place))
         coarse = functional.avg_pool2d(names, 2, ceil_mode=True)
         first = fetch_hints(context.memory, by_clip(_to_unit(coarse)), self.sharpness)
@@ -258,7 +258,7 @@ class CVAE(nn.Module):
         """Hints as features at half resolution."""
         flat: Tensor = layer(hints.flatten(0, 1))
         placed = _enlarge(flat, self.shape.height // 2, self.shape.width // 2)
-        return rearrange(placed, "(b t) ... -> b t ...", b=len(hints))
+        return rearrange(placed, "(b t) ... -> b t ...", b=hints.shape[0])
 
     def encode_frames(self, frames: Float[Tensor, "N C H W"]) -> FrameFeatures:
         """What posterior, prior and decoder see of frames."""
