@@ -184,7 +184,7 @@ def test_the_scene_is_in_the_shade_of_the_pose():
     model.shade_net.weight.data.mul_(100)
     frames, poses = 1 - torch.rand(2, 1, 3, 16, 24) / 4, torch.rand(2, 3, 3, 16, 24)
     context = model.context(frames, poses[:, :1])
-    shades = model._shade(model.pose_net(poses.flatten(0, 1))).unflatten(0, (2, 3))
+    shades = model._shade(model.pose_net(poses.flatten(0, 1)), poses.dtype).unflatten(0, (2, 3))
     assert 0.4 < shades.abs().max() <= 0.5
     scenes = [join_pixels(pose.kept[:, 0]) for pose in unbind_steps(model.encode_poses(poses, context))]
     torch.testing.assert_close(scenes[0], frames[:, 0])

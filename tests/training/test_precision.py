@@ -14,7 +14,7 @@ from vidpred.training.guard import NonFiniteError, StepGuard
 
 STEPS = ("model.widths=[8,8,8]", "model.name_channels=4", "baselines=false", "logger=none", "data.clips_per_epoch=200",
          "data.batch_size=2", "trainer.max_epochs=2", "trainer.check_val_every_n_epoch=2", "callbacks.last=null",
-         "callbacks.doctor=null", "optimizer.fused=false")  # fmt: skip
+         "callbacks.doctor=null", "optimizer.fused=false", "optimizer.lr=1e-3")  # fmt: skip
 
 
 def fp16(scale: float = 2.0**16) -> MixedPrecision:
@@ -25,8 +25,9 @@ def fp16(scale: float = 2.0**16) -> MixedPrecision:
 def test_200_steps_in_half_precision_end_where_single_precision_does(compose, tmp_path):
     """The scaler begins so high that its first ten steps and more overflow: the guard waits for it.
 
-    What is compared is the loss of the last hundred steps. The few validation frames of this run score 1.5 dB apart
-    with one seed, by the last bit of bfloat16 convolutions, which differ between CPUs.
+    What is compared is the loss of the last hundred steps, at a third of the default's learning rate: there the few
+    steps that the scaler skips, and the last bit of bfloat16 convolutions, which differ between CPUs, move it by 2 %;
+    at the default's by 9 %, and the few validation frames of such a run by 1.5 dB.
     """
     losses, norms, skipped = {}, {}, {}
     for name, plugin in (("32-true", None), ("bf16-mixed", None), ("16-mixed", fp16(2.0**32))):

@@ -191,7 +191,7 @@ class CVAE(nn.Module):
         hints = self.hint_net(place + look)
         hidden = torch.sigmoid(self.hider(activate(seen[0])).to(frames.dtype) - 2)
         masks, features = by_clip(functional.pixel_shuffle(hidden, 2)), by_clip(seen[0])[:, -1]
-        unshaded = frames[:, -1] * torch.exp(-by_clip(self._shade(levels))[:, -1])
+        unshaded = frames[:, -1] * torch.exp(-by_clip(self._shade(levels, frames.dtype))[:, -1])
         scene, features = self._paint_scene(unshaded, masks[:, -1], features)
         images = torch.cat([frames, masks], dim=2)
         return Anchor(scene, features, remember(images, by_clip(names), by_clip(hints), colors=frames.shape[2]))
@@ -230,14 +230,13 @@ class CVAE(nn.Module):
         looks, moved = split_pixels(looks), split_pixels(fetched.moved)
         colors = rearrange(torch.cat([looks, moved], dim=2), "b t c s h w -> (b t) (c s) h w")
         half = half + by_clip(self.place_looks(colors)) + self._place(self.hint_again, fetched.hints)
-        scene = context.scene[:, None] * split_pixels(by_clip(torch.exp(self._shade(levels))))
+        scene = context.scene[:, None] * split_pixels(by_clip(torch.exp(self._shade(levels, moved.dtype))))
         kept = torch.stack([scene.clamp(-0.5, 1.5), moved[:, :, :-1]], dim=2)  # without what was taken out
         return PoseFeatures(half, quarter, eighth, body, observed, looks, kept)
 
-    def _shade(self, levels: Sequence[Tensor]) -> Float[Tensor, "N 1 H W"]:
-        """s, the logarithm of what a person leaves of the light."""
-        shade: Tensor = self.shade_net(activate(levels[0]))
-        shade = torch.tanh(shade.to(torch.promote_types(shade.dtype, torch.float32))) / 2
+    def _shade(self, levels: Sequence[Tensor], kind: torch.dtype) -> Float[Tensor, "N 1 H W"]:
+        """s, the logarithm of what a person leaves of the light, in the frames' precision."""
+        shade = torch.tanh(self.shade_net(activate(levels[0])).to(kind)) / 2
         return functional.interpolate(shade, scale_factor=2, mode="bilinear", align_corners=False)
 
     def _look_back(
