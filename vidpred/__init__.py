@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from vidpred.predictor import Predictor
 
-__version__ = "0.11.0"
+__version__ = "0.12.0"
 
 
 def load(path: str | Path, *, device: str = "auto") -> "Predictor":

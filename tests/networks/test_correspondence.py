@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from vidpred.networks import correspondence
-from vidpred.networks.correspondence import fetch, fetch_hints, join_pixels, remember, split_pixels
+from vidpred.networks.correspondence import fetch, fetch_hints, remember
 
 H, W = 16, 24
 SHARP = torch.tensor(100.0)
@@ -20,11 +20,6 @@ def fetch_one(memory, names, sharpness):
     """Looks and moved images for one pose a clip."""
     _, looks, moved = fetch(memory, names[:, None], sharpness)
     return looks[:, 0], moved[:, 0]
-
-
-def test_subpixels_are_split_and_joined():
-    image = torch.rand(2, 3, H, W)
-    assert torch.equal(join_pixels(split_pixels(image)), image)
 
 
 def naively(memory_images, names, keys, features, sharpness, stride):

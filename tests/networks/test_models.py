@@ -2,9 +2,7 @@ import pytest
 import torch
 from samples import PRIORS, SHAPE, TINY, lively
 
-from vidpred.data.dancers.film import Dancers
-from vidpred.networks import CVAE, LabCVAE, LearnedPrior, Model, StandardPrior, cvae
-from vidpred.networks.correspondence import fetch, join_pixels
+from vidpred.networks import CVAE, LabCVAE, LearnedPrior, Model, StandardPrior
 from vidpred.networks.features import unbind_steps
 from vidpred.networks.latent import bound_logvar, reparameterize
 from vidpred.networks.rollout import rollout
@@ -104,67 +102,6 @@ def test_without_an_anchor_the_context_does_not_matter():
     assert model.context(torch.rand(1, 1, 3, 16, 24), torch.rand(1, 1, 3, 16, 24)) is None
 
 
-def test_a_pose_finds_itself():
-    """Context and pose are named by one network: before any training the likest place is the same place."""
-    torch.manual_seed(0)
-    film = Dancers(height=64, width=64).film("val", index=0, frames=1)
-    frames, poses = (torch.from_numpy(part)[None] / 255 for part in (film.frames, film.poses))
-    model = CVAE(FrameShape(3, 3, 64, 64))
-    with torch.no_grad():
-        model.sharpness.fill_(1e5)
-        moved = join_pixels(model.encode_poses(poses, model.context(frames, poses)).kept[:, 0, 1])
-    limbs = (poses[0].amax(dim=1, keepdim=True) > 0.5).expand(-1, 3, -1, -1)
-    assert (moved - frames[0])[limbs].abs().mean() < 0.02
-
-
-@pytest.mark.parametrize(
-    ("size", "places"), [((64, 64), 1024), ((32, 64), 512), ((128, 128), 1024), ((256, 320), 1280), ((264, 256), 1056)]
-)
-def test_larger_frames_have_larger_places(size, places):
-    """Attention costs the square of their number."""
-    model = CVAE(FrameShape(3, 3, *size), widths=(8, 8, 8))
-    frames, poses = torch.rand(1, 2, 3, *size), torch.rand(1, 3, 3, *size)
-    context = model.context(frames, poses[:, :2])
-    assert context.memory.keys.shape[1] == 2 * places
-    pose, before = unbind_steps(model.encode_poses(poses, context))[2], model.encode_frames(frames[:, 1])
-    prior = model.prior(before, pose)
-    assert model.decode(before, pose, prior.mean, prior, None)[0].shape == (1, 3, *size)
-
-
-def test_the_anchor_remembers_all_context_frames():
-    torch.manual_seed(0)
-    model = TINY["cvae"]()
-    frames, poses = torch.rand(1, 3, 3, 16, 24, requires_grad=True), torch.rand(1, 3, 3, 16, 24)
-    moved = model.encode_poses(poses, model.context(frames, poses)).kept[:, 0, 1]
-    (gradient,) = torch.autograd.grad(moved.square().sum(), frames)
-    assert (gradient.abs().flatten(2).sum(2) > 0).all()
-
-
-def test_the_names_of_the_context_learn_to_see_its_frames():
-    """At first its poses alone decide."""
-    frames, poses = torch.rand(2, 1, 1, 3, 16, 24)
-    model = TINY["cvae"]()
-    for seen in (False, True):
-        first, second = (model.context(picture, poses).memory.keys for picture in (frames, 1 - frames))
-        assert torch.allclose(first, second, atol=1e-3) != seen
-        model = lively(model)
-    assert torch.allclose(second.norm(dim=-1), torch.ones(()))
-
-
-def test_the_scene_is_the_context_where_nothing_is_hidden_and_filled_elsewhere():
-    model = lively(CVAE(FrameShape(3, 3, 24, 32), widths=(8, 8, 8), name_channels=4))
-    torch.nn.init.zeros_(model.shade_net.weight)
-    frames, poses = torch.rand(2, 2, 2, 3, 24, 32)
-    for bias, kept in ((-1e3, True), (1e3, False)):
-        torch.nn.init.constant_(model.hider.bias, bias)
-        scene = join_pixels(model.context(frames, poses).scene)
-        assert torch.allclose(scene, frames[:, -1], atol=1e-5) == kept
-    features = torch.rand(2, 8, 12, 16)
-    mask = torch.ones(2, 1, 24, 32)
-    first, second = (model._paint_scene(frames[:, moment], mask, features)[0] for moment in (0, 1))
-    assert torch.equal(first, second)  # what is hidden is not looked at
-
-
 @pytest.mark.parametrize("name", ["cvae", "cvae-no-anchor"])
 def test_colours_cannot_run_away_however_long_a_rollout(name):
     model = lively(TINY[name](prior=LearnedPrior))
@@ -175,39 +112,6 @@ def test_colours_cannot_run_away_however_long_a_rollout(name):
     assert frames.min() >= -0.5
     assert frames.max() <= 1.5
     assert not torch.allclose(frames[:, -1], frames[:, 0], atol=0.1)
-
-
-def test_the_scene_is_in_the_shade_of_the_pose():
-    """What the context's pose leaves of the light is taken out of what is seen, and the present one's is put in."""
-    model = lively(TINY["cvae"]())
-    model.hider.bias.data.fill_(-1e4)  # nothing is hidden, or painted anew
-    model.shade_net.weight.data.mul_(100)
-    frames, poses = 1 - torch.rand(2, 1, 3, 16, 24) / 4, torch.rand(2, 3, 3, 16, 24)
-    context = model.context(frames, poses[:, :1])
-    shades = model._shade(model.pose_net(poses.flatten(0, 1)), poses.dtype).unflatten(0, (2, 3))
-    assert 0.4 < shades.abs().max() <= 0.5
-    scenes = [join_pixels(pose.kept[:, 0]) for pose in unbind_steps(model.encode_poses(poses, context))]
-    torch.testing.assert_close(scenes[0], frames[:, 0])
-    for step in (1, 2):
-        lit = frames[:, 0] * torch.exp(shades[:, step] - shades[:, 0])
-        assert lit.max() > 1.6
-        torch.testing.assert_close(scenes[step], lit.clamp(-0.5, 1.5))
-
-
-def test_a_second_look_knows_what_the_first_has_found(monkeypatch):
-    """As built, pictures do not matter to the names of a pose; what has been learnt corrects them."""
-    asked = []
-    monkeypatch.setattr(
-        cvae, "fetch", lambda memory, names, sharpness: asked.append(names) or fetch(memory, names, sharpness)
-    )
-    frames, poses = torch.rand(2, 1, 3, 16, 24), torch.rand(1, 3, 3, 16, 24).expand(2, -1, -1, -1, -1)
-    model = TINY["cvae"]()
-    for seen in (False, True):
-        model.encode_poses(poses, model.context(frames, poses[:, :1]))
-        first, second = asked.pop()
-        assert torch.allclose(first, second, atol=1e-3) != seen
-        assert torch.allclose(first.norm(dim=1), torch.ones(()))
-        model = lively(model)
 
 
 def test_standard_prior_is_standard(model):

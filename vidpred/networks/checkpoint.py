@@ -9,12 +9,33 @@ from torch.nn import functional
 
 from vidpred.limits import check_archive
 
-FORMAT = 8
+FORMAT = 9
 KEPT = 5  # the oldest format whose networks are here
 OURS = "vidpred.networks.CVAE"  # whose layers were others in every format before that
-ADDED = ("gap_", "shade_", "hint_")  # begin the names of layers from formats 6 and 8 on; of zeros, they do nothing
-UNHEARD = ("hint_net", "hint_block.first")  # those that stay as they are built: at first nobody listens to them
-WIDENED = {"place_fills.weight": 0.0, "scene_head.weight": 0.0, "scene_head.bias": -1e4}  # by the first fill, from 7 on
+MOVED = {  # layers that formats up to 8 had under another name
+    "namer": "anchor.namer",
+    "keyer": "anchor.keyer",
+    "sharpness": "anchor.sharpness",
+    "scene_net": "anchor.frame_net",
+    "hider": "anchor.scene.hider",
+    "place_fills": "anchor.scene.place_fills",
+    "refine_scene": "anchor.scene.refine",
+    "scene_head": "anchor.scene.head",
+    "place_looks": "anchor.place_looks",
+    "shade_net": "anchor.shade.conv",
+    "hint_net": "anchor.hint_net",
+    "hint_first": "anchor.hint_first",
+    "hint_again": "anchor.hint_again",
+    "hint_block": "anchor.hint_block",
+    "hint_names": "anchor.hint_names",
+}
+ADDED = ("gap_", "anchor.shade", "anchor.hint_")  # begin layers from formats 6 and 8 on; of zeros, they do nothing
+UNHEARD = ("anchor.hint_net", "anchor.hint_block.first")  # those that stay as built: at first nobody listens to them
+WIDENED = {  # by the first fill, from format 7 on
+    "anchor.scene.place_fills.weight": 0.0,
+    "anchor.scene.head.weight": 0.0,
+    "anchor.scene.head.bias": -1e4,
+}
 
 
 class CheckpointError(ValueError):
@@ -100,6 +121,7 @@ def load_weights(model: nn.Module, checkpoint: dict[str, Any], *, name: str) -> 
 
 def _bring_up(weights: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:
     """Weights of an earlier format for the layers of today, which do what they did."""
+    weights = {_present_name(key): value for key, value in weights.items()}
     added = {key: value for key, value in wanted.items() if key.startswith(ADDED)}
     silent = {key: torch.zeros_like(value) for key, value in added.items() if not key.startswith(UNHEARD)}
     weights = added | silent | weights
@@ -109,3 +131,9 @@ def _bring_up(weights: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str
             before = [size for number in reversed(fewer) for size in (number, 0)]
             weights[key] = functional.pad(weights[key], before, value=value)
     return weights
+
+
+def _present_name(key: str) -> str:
+    """The name that a weight has today."""
+    layer, dot, rest = key.partition(".")
+    return MOVED.get(layer, layer) + dot + rest

@@ -136,13 +136,3 @@ def _centres(height: int, width: int, *, like: Tensor) -> Float[Tensor, "2 h w"]
         (2 * torch.arange(places, device=like.device, dtype=like.dtype) + 1) / places - 1 for places in (height, width)
     )
     return torch.stack(torch.meshgrid(rows, columns, indexing="ij")[::-1])
-
-
-def split_pixels(image: Float[Tensor, "*N C H W"]) -> Float[Tensor, "*N C s h w"]:
-    """An image as s = 4 subpixels of places at half the resolution: a view of ``pixel_unshuffle``."""
-    return rearrange(functional.pixel_unshuffle(image, 2), "... (c s) h w -> ... c s h w", s=4)
-
-
-def join_pixels(places: Float[Tensor, "N C s h w"]) -> Float[Tensor, "N C 2*h 2*w"]:
-    """The inverse of ``split_pixels``."""
-    return functional.pixel_shuffle(rearrange(places, "n c s h w -> n (c s) h w"), 2)

@@ -1,6 +1,7 @@
 """Building blocks of our own networks: no normalization layers, cheap activations, few memory passes."""
 
 import torch
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
@@ -11,6 +12,23 @@ SLOPE = 0.1
 def activate(x: Float[Tensor, "*N"]) -> Float[Tensor, "*N"]:
     """Leaky ReLU of slope 0.1."""
     return functional.leaky_relu(x, SLOPE)
+
+
+def enlarge(images: Float[Tensor, "N D h w"], height: int, width: int) -> Float[Tensor, "N D H W"]:
+    """Images of a size, by bilinear interpolation; those that have it already, as they are."""
+    if images.shape[-2:] == (height, width):
+        return images
+    return functional.interpolate(images, size=(height, width), mode="bilinear", align_corners=False)
+
+
+def split_pixels(image: Float[Tensor, "*N C H W"]) -> Float[Tensor, "*N C s h w"]:
+    """An image as s = 4 subpixels of places at half the resolution: a view of ``pixel_unshuffle``."""
+    return rearrange(functional.pixel_unshuffle(image, 2), "... (c s) h w -> ... c s h w", s=4)
+
+
+def join_pixels(places: Float[Tensor, "N C s h w"]) -> Float[Tensor, "N C 2*h 2*w"]:
+    """The inverse of ``split_pixels``."""
+    return functional.pixel_shuffle(rearrange(places, "n c s h w -> n (c s) h w"), 2)
 
 
 class ResBlock(nn.Module):
