@@ -14,7 +14,6 @@ seeds and validation clips, paired by clip; where there is one clip, with the le
 import csv
 import json
 import os
-import platform
 import re
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from machine import about
 
 from vidpred.runfolder import RunFolder
 from vidpred.statistics import paired_interval
@@ -141,9 +141,9 @@ def main() -> None:
     train_all(folder, options, 1 if torch.cuda.is_available() else os.cpu_count() or 1)
     found = collect(folder)
     shown = [option for option in options if not option.startswith("data.root")]
-    about = {"options": shown, "variants": {name: list(VARIANTS[name]) for name in found},
-             "processor": platform.machine(), "cores": os.cpu_count(), "torch": torch.__version__}  # fmt: skip
-    results = {"about": about, "runs": found, "gains": compare(found)}
+    of = {"options": shown, "variants": {name: list(VARIANTS[name]) for name in found},
+             **about(), "seed": list(SEEDS)}  # fmt: skip
+    results = {"about": of, "runs": found, "gains": compare(found)}
     (folder / "ablation.json").write_text(json.dumps(results, ensure_ascii=False) + "\n", encoding="utf-8")
     show(found)
 

@@ -16,6 +16,7 @@ from statistics import median
 
 import onnxruntime
 import torch
+from machine import heading
 
 from vidpred.assembly import build_model, compose
 from vidpred.interop.deployment import export_onnx, export_torch, rollout_exported
@@ -83,8 +84,7 @@ def main() -> None:
                 seconds[name].append(time.perf_counter() - started)
     ratios = {name: median(mine / own for mine, own in zip(seconds["eager"], times, strict=True))
               for name, times in seconds.items()}  # fmt: skip
-    print(f"{CLIPS} clips of {FRAMES} frames at {SIDE}x{SIDE}, {torch.get_num_threads()} threads, seed 0, medians of "
-          f"{ROUNDS} rounds")  # fmt: skip
+    print(f"{CLIPS} clips of {FRAMES} frames at {SIDE}x{SIDE}, medians of {ROUNDS} rounds; {heading()}")
     for name, times in seconds.items():
         print(f"{name:<16}{CLIPS * FRAMES / median(times):8.0f} frames a second, {ratios[name]:5.2f} times eager, "
               f"largest difference {errors[name]:.1e}")  # fmt: skip

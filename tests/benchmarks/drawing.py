@@ -8,6 +8,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from machine import heading
+
 from vidpred.data.dancers.film import Dancers
 from vidpred.data.dancers.source import DancersSource, SplitSize
 
@@ -32,4 +34,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    print(heading())
     main()

@@ -12,6 +12,7 @@ import sys
 
 import numpy as np
 import torch
+from machine import heading
 
 import vidpred
 from vidpred.assembly import build_data, compose, to_plain
@@ -28,8 +29,9 @@ def tenths(curves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def with_error(changes: np.ndarray) -> str:
-    """Mean over clips, and its standard error."""
-    return f"{changes.mean():+8.2f} ±{changes.std(ddof=1) / len(changes) ** 0.5:.2f}"
+    """Mean over clips, and its standard error where there are several."""
+    spread = f" ±{changes.std(ddof=1) / len(changes) ** 0.5:.2f}" if len(changes) > 1 else ""
+    return f"{changes.mean():+8.2f}{spread}"
 
 
 def main(run: str, clips: int = 64) -> None:
@@ -70,4 +72,5 @@ def main(run: str, clips: int = 64) -> None:
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit(__doc__)
+    print(heading())
     main(sys.argv[1], *map(int, sys.argv[2:]))

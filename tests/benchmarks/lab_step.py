@@ -13,6 +13,7 @@ import time
 from statistics import median
 
 import torch
+from machine import heading
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -114,9 +115,9 @@ def main(*, short: bool = False) -> dict[str, float]:
         calls.append(count.calls)
     print(f"operator calls of a forced step: {calls[0]} plain, {calls[1]} ours with all frames at once, "
           f"{calls[0] / calls[1]:.1f} times fewer")  # fmt: skip
-    print(f"{device.type}, {torch.get_num_threads()} threads, seed 0")
     return ratios | {"lab step: operator calls of a plain loop by ours": calls[0] / calls[1]}
 
 
 if __name__ == "__main__":
+    print(heading())
     main(short="--short" in sys.argv)

@@ -8,7 +8,6 @@ of their interpreters.
 """
 
 import argparse
-import os
 import statistics
 import tempfile
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from machine import heading
 from PIL import Image
 from torch.utils.data import DataLoader
 
@@ -61,7 +61,7 @@ def compare_reading(folder: Path, frames: int) -> None:
         decoded.append(_rate(lambda: _decode_all(folder / "pictures" / "train", batches), batches))
         read.append(_rate(lambda: [clips.__getitems__(batch) for batch in batches], batches))
     ratios = [fast / slow for fast, slow in zip(read, decoded, strict=True)]
-    print(f"{os.cpu_count()} cores, {frames} pairs of 128x128 PNGs to 64x64, median of 5 passes")
+    print(f"{frames} pairs of 128x128 PNGs to 64x64, median of 5 passes")
     print(f"  decoding each time   {statistics.median(decoded):10.0f} frames/s")
     print(f"  clips from the cache {statistics.median(read):10.0f} frames/s")
     print(f"  ratio                {statistics.median(ratios):10.1f}   ({min(ratios):.1f} to {max(ratios):.1f})")
@@ -129,4 +129,5 @@ def _rate(work: Callable[[], object], batches: list[list[Window]]) -> float:
 
 
 if __name__ == "__main__":
+    print(heading())
     main()

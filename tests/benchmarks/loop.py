@@ -14,6 +14,7 @@ import warnings
 
 import torch
 from lightning import Callback
+from machine import heading
 
 from vidpred import assembly
 from vidpred.data.datamodule import to_batch
@@ -93,10 +94,10 @@ def main(*overrides: str, short: bool = False) -> dict[str, float]:
         print(f"pair {pair}: Lightning {seconds:.2f} s, bare {bare:.2f} s, ratio {seconds / bare:.3f}, "
               f"waiting for data {share:.2%}", flush=True)  # fmt: skip
     ratio, share = statistics.median(ratios), statistics.median(shares)
-    print(f"Lightning / bare: median {ratio:.3f} of {pairs} pairs of {STEPS} steps; waiting for data: {share:.2%}; "
-          f"{torch.get_num_threads()} threads, seed 0")  # fmt: skip
+    print(f"Lightning / bare: median {ratio:.3f} of {pairs} pairs of {STEPS} steps; waiting for data: {share:.2%}")
     return {"Lightning loop: speed by a bare loop's": 1 / ratio, "loop: share of time that is not waiting": 1 - share}
 
 
 if __name__ == "__main__":
+    print(heading())
     main(*sys.argv[1:])

@@ -6,7 +6,6 @@ The default recipe, whole, without the scoring at its end. Every function counts
 have a line of their own.
 """
 
-import os
 import sys
 import tempfile
 import time
@@ -15,9 +14,9 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning import LightningModule
 from lightning.pytorch.trainer.connectors.logger_connector.logger_connector import _LoggerConnector
+from machine import heading
 
 from vidpred import assembly
 from vidpred.runfolder import RunFolder
@@ -103,8 +102,7 @@ def main() -> None:
     total = watch.seconds.total()
     logging = total - sum(watch.seconds[line] for line in KEPT)
     print(f"logging / whole training: {logging / whole:.2%}; with what the run folder keeps {total / whole:.2%} of "
-          f"{whole:.1f} s; {os.cpu_count()} cores, "
-          f"{torch.get_num_threads()} threads, {os.uname().machine}, seed {run.module.seed}")  # fmt: skip
+          f"{whole:.1f} s; {heading(run.module.seed)}")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import time
 from statistics import median
 
 import torch
+from machine import heading
 from peaks import Peak
 
 from vidpred.assembly import build_model, compose
@@ -66,4 +67,5 @@ def main(*, short: bool = False) -> dict[str, float]:
 
 
 if __name__ == "__main__":
+    print(heading())
     main(short="--short" in sys.argv)

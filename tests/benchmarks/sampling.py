@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import median
 
 import torch
+from machine import heading
 
 from vidpred.assembly import build_data, build_model, compose, to_plain
 from vidpred.evaluation import sampling
@@ -49,25 +50,23 @@ def main(samples: int = 100, *, short: bool = False) -> dict[str, float]:
         model = build_model(cfg, data.shape)
         predictor = Predictor(model.eval(), 1, {})
         windows = data.eval_sampler("val").windows
-        short = [windows[0]._replace(length=64)]
-        seconds(predictor, data, short, samples=1)
+        clip = [windows[0]._replace(length=64)]
+        seconds(predictor, data, clip, samples=1)
         before = peak()
-        pairs = [(16 * 63 / seconds(predictor, data, short, samples=16),
-                  4 * 63 / sum(seconds(predictor, data, short, samples=1) for _ in range(4)))
+        pairs = [(16 * 63 / seconds(predictor, data, clip, samples=16),
+                  4 * 63 / sum(seconds(predictor, data, clip, samples=1) for _ in range(4)))
                  for _ in range(PAIRS)]  # fmt: skip
         ratio = median(together / alone for together, alone in pairs)
         together, alone = (median(pair[side] for pair in pairs) for side in (0, 1))
         print(f"rolled out and scored: {together:.0f} frames a second with 16 samples in batches, {alone:.0f} one by "
-              f"one, {ratio:.2f} times (medians of {PAIRS} pairs); "
-              f"{torch.get_num_threads()} threads, seed 0")  # fmt: skip
-        if short:
-            return {"sampling: speed in batches by one by one's": ratio}
-        whole = seconds(predictor, data, windows, samples=samples)
-        print(f"{FRAMES} frames, {samples} samples: {whole:.0f} s, {peak() - before:.0f} MiB above what the model and "
-              f"one short rollout take ({before:.0f} MiB)")  # fmt: skip
-
+              f"one, {ratio:.2f} times (medians of {PAIRS} pairs)")  # fmt: skip
+        if not short:
+            whole = seconds(predictor, data, windows, samples=samples)
+            print(f"{FRAMES} frames, {samples} samples: {whole:.0f} s, {peak() - before:.0f} MiB above what the model "
+                  f"and one short rollout take ({before:.0f} MiB)")  # fmt: skip
     return {"sampling: speed in batches by one by one's": ratio}
 
 
 if __name__ == "__main__":
+    print(heading())
     main(*map(int, sys.argv[1:]))

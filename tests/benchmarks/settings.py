@@ -14,6 +14,8 @@ import sys
 import time
 from statistics import median
 
+from machine import heading
+
 CLIPS, LENGTH, STEPS, ROUNDS = 2, 8, 20, 5
 SETTINGS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {  # words for the process, and its environment
     "default": ((), {}),
@@ -94,7 +96,7 @@ def main() -> None:
     for name, found in seconds.items():
         ratio = median(before / now for before, now in zip(seconds["default"], found, strict=True))
         print(f"{name:38}   {1000 * median(found):9.0f}   {ratio:.2f}")
-    print(f"{os.cpu_count()} cores, medians of {ROUNDS} rounds, seed 0")
+    print(f"medians of {ROUNDS} rounds; {heading()}")
 
 
 if __name__ == "__main__":

@@ -8,11 +8,8 @@ what was measured, with machine, date and versions.
 """
 
 import json
-import os
-import platform
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import lab_step
@@ -20,7 +17,7 @@ import loop
 import memory
 import rollout
 import sampling
-import torch
+from machine import about
 
 STORED = Path(__file__).with_name("ratios.json")
 SLOWER = 0.15  # of the stored ratio, which is worth a word
@@ -51,15 +48,13 @@ def compare(found: dict[str, float], stored: dict[str, float]) -> list[str]:
 
 def main() -> int:
     """Measure, compare, and store where that is asked for."""
-    started = time.perf_counter()
+    started, here = time.perf_counter(), about()
     found = measure()
-    about = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "processor": platform.machine(), "cores": os.cpu_count(),
-             "threads": torch.get_num_threads(), "torch": torch.__version__, "seed": 0}  # fmt: skip
     before = json.loads(STORED.read_text()) if STORED.is_file() else {"about": {}, "ratios": {}}
     fallen = compare(found, before["ratios"])
-    print(f"\n{time.perf_counter() - started:.0f} s; {about}; stored: {before['about']}")
+    print(f"\n{time.perf_counter() - started:.0f} s; {here}; stored: {before['about']}")
     if "--store" in sys.argv:
-        STORED.write_text(json.dumps({"about": about, "ratios": found}, indent=2) + "\n")
+        STORED.write_text(json.dumps({"about": here, "ratios": found}, indent=2) + "\n")
         print(f"stored in {STORED}")
         return 0
     return 1 if fallen else 0
