@@ -32,7 +32,7 @@ class Painter(nn.Module):
         self.first = frames[:, -1]
         return frames[:, -1]
 
-    def encode_poses(self, poses, context, skipped=None):
+    def encode_poses(self, poses, context, gap=None):
         return poses.mean(dim=(2, 3, 4), keepdim=True)[:, :, 0]
 
     def encode_frames(self, frames):

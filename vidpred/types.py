@@ -32,7 +32,7 @@ class Clip(NamedTuple):
     poses: UInt8[Tensor, "B T P H W"]
     sequence: Int[Tensor, " B"]  # which sequence of the split a clip was cut from
     start: Int[Tensor, " B"]  # its first frame there
-    skipped: Float[Tensor, " B"]  # steps by which its context lies farther away than right before it; 0 is none
+    gap: Float[Tensor, " B"]  # steps between it and its context, which may lie before or after it; 0 is right before
 
 
 class Batch(NamedTuple):
@@ -42,7 +42,7 @@ class Batch(NamedTuple):
     poses: Float[Tensor, "B T P H W"]  # in [0, 1]
     sequence: Int[Tensor, " B"]
     start: Int[Tensor, " B"]
-    skipped: Float[Tensor, " B"]
+    gap: Float[Tensor, " B"]
 
 
 class FrameShape(NamedTuple):

@@ -23,9 +23,9 @@ def test_the_context_of_a_clip_may_lie_before_its_gap(source):
     frames, poses = whole_sequence(store, IMAGES, 2)
     assert torch.equal(batch.frames[0], frames[rows])
     assert torch.equal(batch.poses[0], poses[rows])
-    assert batch.skipped.tolist() == [3]
+    assert batch.gap.tolist() == [3]
     sparse = Clips(store, IMAGES).__getitems__([Window(2, 4, 2, step=2, gap=3), Window(2, 4, 2, step=2)])
-    assert sparse.skipped.tolist() == [1.5, 0]
+    assert sparse.gap.tolist() == [1.5, 0]
 
 
 def test_the_context_of_a_clip_may_lie_after_it(source):
@@ -34,7 +34,7 @@ def test_the_context_of_a_clip_may_lie_after_it(source):
     frames, poses = whole_sequence(store, IMAGES, 2)
     assert torch.equal(batch.frames[0], frames[rows])
     assert torch.equal(batch.poses[0], poses[rows])
-    assert batch.skipped.tolist() == [6]
+    assert batch.gap.tolist() == [6]
 
 
 def test_training_clips_have_the_contexts_that_were_asked_for(source):

@@ -56,7 +56,7 @@ class Fake(nn.Module):
     def context(self, frames, poses):
         return frames[:, -1]
 
-    def encode_poses(self, poses, context, skipped=None):
+    def encode_poses(self, poses, context, gap=None):
         return context[:, None].expand(-1, poses.shape[1], -1, -1, -1)
 
     def encode_frames(self, frames):

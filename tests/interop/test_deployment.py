@@ -23,8 +23,8 @@ EXPORTS = {"torch": export_torch, "onnx": export_onnx}
 class Fixed(LabCVAE):
     """A model that knows how many clips there are."""
 
-    def encode_poses(self, poses, context, skipped=None):
-        return super().encode_poses(poses, context, skipped) * torch.ones(len(poses), 1, 1, 1, 1)
+    def encode_poses(self, poses, context, gap=None):
+        return super().encode_poses(poses, context, gap) * torch.ones(len(poses), 1, 1, 1, 1)
 
 
 @pytest.fixture(autouse=True)

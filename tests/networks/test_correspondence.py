@@ -11,9 +11,9 @@ H, W = 16, 24
 SHARP = torch.tensor(100.0)
 
 
-def keep(images, names, **options):
+def keep(images, names, colors=None):
     """A memory of images alone."""
-    return remember(images, names, names[:, :, :0], **options)
+    return remember(images, names, names[:, :, :0], colors=colors or images.shape[2])
 
 
 def fetch_one(memory, names, sharpness):
@@ -66,7 +66,7 @@ def test_fetching_is_its_equations(images, stride):
     keys = functional.normalize(torch.randn(2, images, 5, 8 // stride, 12 // stride), dim=2)
     names = functional.normalize(torch.randn(2, 3, 5, 8 // stride, 12 // stride), dim=2)
     features = torch.randn(2, images, 4, 8 // stride, 12 // stride)
-    memory = remember(pictures, keys, features)
+    memory = remember(pictures, keys, features, colors=pictures.shape[2])
     found = fetch(memory, names, torch.tensor(3.0))
     for clip, step in product(range(2), range(3)):
         expected = naively(pictures[clip], names[clip, step], keys[clip], features[clip], 3.0, stride)
@@ -146,6 +146,6 @@ def test_gradients_reach_names_keys_sharpness_images_and_hints():
     inputs = [value.double().requires_grad_() for value in (images, keys, hints, names, sharpness)]
 
     def shown(images, keys, hints, names, sharpness):
-        return tuple(fetch(remember(images, keys, hints), names, sharpness))
+        return tuple(fetch(remember(images, keys, hints, colors=images.shape[2]), names, sharpness))
 
     assert torch.autograd.gradcheck(shown, inputs, atol=1e-4, rtol=1e-3, nondet_tol=1e-6)

@@ -89,8 +89,8 @@ def test_a_gap_changes_the_step_after_it(options):
     model = lively(TINY["cvae"](prior=LearnedPrior))
     film, poses, noise = clip(model, frames=14, dtype=torch.float32)
     forced = torch.ones(2, 13, dtype=torch.bool)
-    near, far = (unroll(model, film, poses, noise=noise, forced=forced, skipped=skipped, **options)
-                 for skipped in (None, torch.tensor([0.0, 9.0])))  # fmt: skip
+    near, far = (unroll(model, film, poses, noise=noise, forced=forced, gap=gap, **options)
+                 for gap in (None, torch.tensor([0.0, 9.0])))  # fmt: skip
     changed = (far.frames - near.frames).abs().flatten(2).amax(2) > 1e-4
     assert changed.nonzero().tolist() == [[1, 0]]
 
@@ -135,7 +135,7 @@ def test_a_true_frame_is_encoded_once_where_all_is_forced(model):
 def test_every_weight_gets_a_gradient(model):
     film, poses, noise = clip(model, dtype=torch.float32)
     forced = torch.zeros(2, 5, dtype=torch.bool)
-    _, gradients = loss_and_gradients(model, film, poses, noise, forced, skipped=torch.tensor([0.0, 3.0]))
+    _, gradients = loss_and_gradients(model, film, poses, noise, forced, gap=torch.tensor([0.0, 3.0]))
     idle = [name for name, weight in model.named_parameters() if name not in gradients or not gradients[name].any()]
     assert not idle
 
@@ -148,7 +148,7 @@ class Echo(nn.Module):
     def context(self, frames, poses):
         return None
 
-    def encode_poses(self, poses, context, skipped=None):
+    def encode_poses(self, poses, context, gap=None):
         return poses[:, :, :1, :1, :1]
 
     def encode_frames(self, frames):

@@ -12,7 +12,7 @@ def validate(gallery: Gallery, scores: list[float], *, first: int, frames: int =
     grey = (clips / 100.0)[:, None, None, None, None].expand(-1, frames, 3, size, size)
     psnr = torch.tensor(scores)[:, None].expand(-1, frames - 1)
     batch = Batch(frames=grey * 0.5, poses=grey[:, :, :1] * 0.0, sequence=clips, start=clips * 0,
-                  skipped=clips * 0.0)  # fmt: skip
+                  gap=clips * 0.0)  # fmt: skip
     gallery.add(Rollouts(clips, psnr, psnr, grey[:, 1:]), batch)
 
 

@@ -288,14 +288,14 @@ def test_clips_of_the_prior_take_z_as_validation_does(data, tmp_path, z):
 def test_a_training_step_is_told_of_the_gap(source):
     data = ClipDataModule(source, poses=IMAGES, clip_length=4, batch_size=4, context_gap=None)
     batch = to_batch(next(iter(data.train_dataloader())))
-    assert batch.skipped.any()
+    assert batch.gap.any()
     module = module_for(lively(TINY["cvae"](prior=LearnedPrior)))
     found = []
-    for skipped in (batch.skipped, torch.zeros(4)):
+    for gap in (batch.gap, torch.zeros(4)):
         torch.manual_seed(0)
-        predicted = module.predict_clip(batch._replace(skipped=skipped), torch.zeros(4, 3, dtype=torch.bool)).frames
+        predicted = module.predict_clip(batch._replace(gap=gap), torch.zeros(4, 3, dtype=torch.bool)).frames
         found.append(predicted[:, 0].flatten(1))
-    assert torch.equal((found[0] != found[1]).any(dim=1), batch.skipped > 0)
+    assert torch.equal((found[0] != found[1]).any(dim=1), batch.gap > 0)
 
 
 def test_loss_is_the_weighted_sum_of_mean_terms(model, data, tmp_path):

@@ -51,7 +51,7 @@ class Clips(Dataset[Clip]):
             poses=torch.stack([self._read_poses(window) for window in windows]),
             sequence=torch.tensor([window.sequence for window in windows]),
             start=torch.tensor([window.start for window in windows]),
-            skipped=torch.tensor([abs(window.gap) / window.step for window in windows]),
+            gap=torch.tensor([abs(window.gap) / window.step for window in windows]),
         )
         self.store.release()
         return batch

@@ -254,7 +254,7 @@ class ClipDataModule(LightningDataModule):
 
 def to_batch(clip: Clip) -> Batch:
     """Frames and pose maps as float in [0, 1], on the device where they are."""
-    return Batch(clip.frames.float() / 255, clip.poses.float() / 255, clip.sequence, clip.start, clip.skipped)
+    return Batch(clip.frames.float() / 255, clip.poses.float() / 255, clip.sequence, clip.start, clip.gap)
 
 
 def batches_done(trainer: Trainer) -> int:

@@ -37,9 +37,9 @@ def remember(
     names: Float[Tensor, "N K D h w"],
     hints: Float[Tensor, "N K F h w"],
     *,
-    colors: int | None = None,
+    colors: int,
 ) -> Memory:
-    """Keep images, with names and features of their places. Looks have their first ``colors`` channels, None is all."""
+    """Keep images, with names and features of their places. Looks have their first ``colors`` channels."""
     count, height, width = names.shape[1], *names.shape[-2:]
     shown = rearrange(images[:, :, :colors], "n k c h w -> (n k) c h w")
     halves = functional.avg_pool2d(shown, images.shape[-1] // width // 2)

@@ -57,7 +57,7 @@ class CVAE(nn.Module):
     there are only the first two, and looks are grey. At z = m_t no colour leaves [−½, 1½], however long a rollout: a
     residual that is added to every frame would sum up beyond the length of training clips.
 
-    The first step of a training clip may have frames left out before it, and is told how many (see ``GapNote``).
+    The first step of a training clip is told how far its context is (see ``GapNote``).
 
     The posterior's mean starts near the colours of its places, the learned prior's near those of the previous frame,
     and told as their inverse: z lives from the first step on. Where it has to be discovered it had no part in the
@@ -138,15 +138,15 @@ class CVAE(nn.Module):
         return self.anchor.keep(frames, poses, self.pose_net(rearrange(poses, "b k p h w -> (b k) p h w")))
 
     def encode_poses(
-        self, poses: Float[Tensor, "B T P H W"], context: Context | None, skipped: Float[Tensor, " B"] | None = None
+        self, poses: Float[Tensor, "B T P H W"], context: Context | None, gap: Float[Tensor, " B"] | None = None
     ) -> PoseFeatures:
         """Features of all poses, and what the context shows at their places."""
         levels = self.pose_net(rearrange(poses, "b t p h w -> (b t) p h w"))
         by_clip = partial(rearrange, pattern="(b t) ... -> b t ...", b=poses.shape[0])
         body, observed = self.body_logits(activate(levels[0])), self.place_pose(activate(levels[2]))
         half, quarter, eighth, body, observed = map(by_clip, (*levels, body, observed))
-        if skipped is not None:
-            half, eighth = self.gap_half(half, skipped), self.gap_eighth(eighth, skipped)
+        if gap is not None:
+            half, eighth = self.gap_half(half, gap), self.gap_eighth(eighth, gap)
         if self.anchor is None:
             looks = poses.new_full((*half.shape[:2], self.shape.channels, 4, *half.shape[-2:]), 0.5)
             nothing = looks.new_empty(*looks.shape[:2], 0, *looks.shape[2:])

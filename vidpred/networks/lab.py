@@ -200,7 +200,7 @@ class LabCVAE(nn.Module):
         """Nothing: the stock networks see the previous frame alone."""
 
     def encode_poses(
-        self, poses: Float[Tensor, "B T P H W"], context: None, skipped: Float[Tensor, " B"] | None = None
+        self, poses: Float[Tensor, "B T P H W"], context: None, gap: Float[Tensor, " B"] | None = None
     ) -> Float[Tensor, "B T L H W"]:
         """Pose features of all frames at once; the stock networks are not told of gaps."""
         features: Tensor = self.pose_encoder(rearrange(poses, "b t p h w -> (b t) p h w"))

@@ -99,9 +99,9 @@ class UNet(nn.Module):
 
 
 class GapNote(nn.Module):
-    """Tells the first of a clip's features how many steps were left out before it.
+    """Tells the first of a clip's features how many steps lie between the clip and its context.
 
-        x_1 + W (1 − exp(−skipped / τ)),    τ = 1, 4, 16 and 64 steps
+        x_1 + W (1 − exp(−gap / τ)),    τ = 1, 4, 16 and 64 steps
 
     What moves by chance, such as a ball, is forgotten with a time constant of its own. A step that is not told of the
     gap learns to forget as much in every step of a rollout. Without a gap nothing is added.
@@ -118,7 +118,7 @@ class GapNote(nn.Module):
         self.told = nn.Linear(4, width, bias=False)
         nn.init.zeros_(self.told.weight)
 
-    def forward(self, x: Float[Tensor, "B T D h w"], skipped: Float[Tensor, " B"]) -> Float[Tensor, "B T D h w"]:
+    def forward(self, x: Float[Tensor, "B T D h w"], gap: Float[Tensor, " B"]) -> Float[Tensor, "B T D h w"]:
         """Features of the same shape."""
-        note = self.told(-torch.expm1(-skipped[:, None] / self.spans))
+        note = self.told(-torch.expm1(-gap[:, None] / self.spans))
         return x + functional.pad(note[:, None], (0, 0, 0, x.shape[1] - 1))[..., None, None]

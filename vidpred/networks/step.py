@@ -33,11 +33,11 @@ class Model(Protocol):
         """What is kept from the context, computed once a clip."""
 
     def encode_poses(
-        self, poses: Float[Tensor, "B T P H W"], context: Context, skipped: Float[Tensor, " B"] | None = None
+        self, poses: Float[Tensor, "B T P H W"], context: Context, gap: Float[Tensor, " B"] | None = None
     ) -> Features:
         """All that poses and context tell, computed once a clip; every tensor begins with (B, T).
 
-        ``skipped`` is how many steps were left out before the first pose, in training clips with a gap; None is none.
+        ``gap`` is how many steps lie between a training clip and its context, before or after it; None is none.
         """
 
     def encode_frames(self, frames: Float[Tensor, "N C H W"]) -> Features:

@@ -41,7 +41,7 @@ def unroll(
     noise: Float[Tensor, "B S Z h w"],
     forced: Bool[Tensor, "B S"] | Float[Tensor, "B S"],
     from_prior: Bool[Tensor, " B"] | None = None,
-    skipped: Float[Tensor, " B"] | None = None,
+    gap: Float[Tensor, " B"] | None = None,
     gradient: Gradient = "full",
     chunk: int | None = None,
     recompute: bool = False,
@@ -59,7 +59,7 @@ def unroll(
         from_prior: clips whose z is drawn from the prior, as in a rollout; at its mean where their noise is 0. None is
             none. Their frames train what a rollout does, as in the hybrid objective of Sohn et al. 2015 ("Learning
             structured output representation using deep conditional generative models", NeurIPS, section 4.3).
-        skipped: steps left out between the context of a clip and its other frames; None is none.
+        gap: steps that lie between the context of a clip, before or after it, and its other frames; None is none.
         gradient: through the previous frame where it is predicted: "full" (through time), "detached", or a number k:
             cut before every k-th step (truncated backpropagation through time, Williams & Peng 1990, doi
             10.1162/neco.1990.2.4.490). 1 is "detached".
@@ -76,7 +76,7 @@ def unroll(
     """
     check_gradient(gradient)
     steps = noise.shape[1]
-    features = _encode_poses(model, frames, poses, frames.shape[1] - steps, skipped, recompute=recompute)
+    features = _encode_poses(model, frames, poses, frames.shape[1] - steps, gap, recompute=recompute)
     clips, run = _Clips(frames, features, noise, from_prior), _recomputed if recompute else _plain
     together = min(steps, chunk or (1 if recompute else steps))
     if model.parallel and bool((forced[:, 1:] == 1).all()):
@@ -246,7 +246,7 @@ def _posteriors(model: Model, targets: Tensor, features: Features, size: int, ru
 
 
 def _encode_poses(
-    model: Model, frames: Tensor, poses: Tensor, known: int, skipped: Tensor | None = None, *, recompute: bool
+    model: Model, frames: Tensor, poses: Tensor, known: int, gap: Tensor | None = None, *, recompute: bool
 ) -> Features:
     """Features of the poses after the context; a BatchNorm must see all poses, once."""
     context = model.context(frames[:, :known], poses[:, :known])
@@ -256,10 +256,10 @@ def _encode_poses(
         return map_features(itemgetter((slice(None), slice(known, None))), model.encode_poses(poses, context))
     poses = poses[:, known:]
     if not recompute:
-        return model.encode_poses(poses, context, skipped)
+        return model.encode_poses(poses, context, gap)
     parts = torch.split(poses, max(1, RECOMPUTED // len(poses)), dim=1)
-    before = [skipped] + [None] * (len(parts) - 1)
-    encoded = [_recomputed(model.encode_poses, part, context, gap) for part, gap in zip(parts, before, strict=True)]
+    gaps = [gap] + [None] * (len(parts) - 1)
+    encoded = [_recomputed(model.encode_poses, part, context, told) for part, told in zip(parts, gaps, strict=True)]
     return _join(encoded, torch.cat)
 
 

@@ -168,7 +168,7 @@ class VideoPrediction(LightningModule):
         if from_prior is not None and self.validation_z == "mean":
             noise = noise * ~from_prior[:, None, None, None, None]  # without noise the prior's draw is its mean
         return unroll(self.model, batch.frames, batch.poses, noise=noise, forced=forced, from_prior=from_prior,
-                      skipped=batch.skipped, gradient=self.gradient,
+                      gap=batch.gap, gradient=self.gradient,
                       chunk=self.chunk, recompute=self.recompute)  # fmt: skip
 
     def on_train_batch_start(self, batch: Batch, index: int) -> None:
