@@ -64,6 +64,16 @@ def test_what_an_earlier_version_did_not_have_can_be_learnt(version, tmp_path):
         assert layer.weight.grad.any()
 
 
+def test_a_layer_that_a_version_did_have_is_missed(tmp_path):
+    old = copy("0.11.0", tmp_path)
+    file = old / "checkpoints" / "best.ckpt"
+    held = torch.load(file, weights_only=True)
+    del held["state_dict"]["model.hint_first.weight"]
+    torch.save(held, file)
+    with pytest.raises(CheckpointError, match=r'Missing key.*"anchor\.hint_first\.weight"'):
+        assembly.load_predictor(old)
+
+
 @pytest.mark.parametrize("version", REPLACED)
 def test_networks_that_are_no_longer_here_are_refused_with_the_version_that_has_them(version, tmp_path):
     old = copy(version, tmp_path)
@@ -76,7 +86,7 @@ def test_networks_that_are_no_longer_here_are_refused_with_the_version_that_has_
 @pytest.mark.parametrize("version", KEPT)
 def test_a_training_that_an_earlier_version_began_is_not_gone_on_with(version, tmp_path):
     old = copy(version, tmp_path)
-    with pytest.raises(ValueError, match=rf"{version}, which trained otherwise: go on with that version, or start"):
+    with pytest.raises(ValueError, match=rf"{version}, whose training this version cannot continue: go on"):
         find_resume_point(RunFolder(old), str(old))
 
 

@@ -32,7 +32,7 @@ class Clip(NamedTuple):
     poses: UInt8[Tensor, "B T P H W"]
     sequence: Int[Tensor, " B"]  # which sequence of the split a clip was cut from
     start: Int[Tensor, " B"]  # its first frame there
-    gap: Float[Tensor, " B"]  # steps between it and its context, which may lie before or after it; 0 is right before
+    gap: Float[Tensor, " B"]  # steps by which its context is moved away from right before its other frames; 0 is none
 
 
 class Batch(NamedTuple):

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from machine import about
+from machine import find_processor
 
 from vidpred.runfolder import RunFolder
 from vidpred.statistics import paired_interval
@@ -141,9 +141,10 @@ def main() -> None:
     train_all(folder, options, 1 if torch.cuda.is_available() else os.cpu_count() or 1)
     found = collect(folder)
     shown = [option for option in options if not option.startswith("data.root")]
-    of = {"options": shown, "variants": {name: list(VARIANTS[name]) for name in found},
-             **about(), "seed": list(SEEDS)}  # fmt: skip
-    results = {"about": of, "runs": found, "gains": compare(found)}
+    trained = place(folder, "default", SEEDS[0]).read_json("run.json")
+    about = {"options": shown, "variants": {name: list(VARIANTS[name]) for name in found}, "date": trained["started"],
+             "processor": find_processor(), "threads": 1, "versions": trained["versions"]}  # fmt: skip
+    results = {"about": about, "runs": found, "gains": compare(found)}
     (folder / "ablation.json").write_text(json.dumps(results, ensure_ascii=False) + "\n", encoding="utf-8")
     show(found)
 

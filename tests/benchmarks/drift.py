@@ -37,6 +37,7 @@ def with_error(changes: np.ndarray) -> str:
 def main(run: str, clips: int = 64) -> None:
     """Print the table."""
     predictor = vidpred.load(run)
+    print(heading(predictor.config["seed"]))
     kept = predictor.config["data"]
     options = [f"data.{name}={kept[name]}" for name in ("height", "width", "stochastic")]
     cfg = compose("run_dir=unused", "length_schedule=constant", f"data.val_frames={FRAMES}", f"data.val_clips={clips}",
@@ -72,5 +73,4 @@ def main(run: str, clips: int = 64) -> None:
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit(__doc__)
-    print(heading())
     main(sys.argv[1], *map(int, sys.argv[2:]))

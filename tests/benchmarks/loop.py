@@ -67,7 +67,7 @@ def bare_loop(run) -> float:
         with precision:
             prediction = unroll(
                 module.model, batch.frames, batch.poses, noise=torch.randn(count, steps, *module.model.latent_shape),
-                forced=coins, gradient=module.gradient, chunk=module.chunk,
+                forced=coins, gap=batch.gap, gradient=module.gradient, chunk=module.chunk,
             )  # fmt: skip
             terms = module.objective(prediction, batch.frames[:, known:], batch.poses[:, known:], progress=0.0)
         weights = module.objective.weights(1.0)
@@ -84,6 +84,7 @@ def main(*overrides: str, short: bool = False) -> dict[str, float]:
     keep_memory()
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.simplefilter("ignore")  # of schedules in a run of one epoch
+    print(heading(config(*overrides).seed))
     ratios, shares, pairs = [], [], 3 if short else PAIRS
     for pair in range(pairs + 1):
         seconds, share = lightning_loop(assembly.build_run(config(*overrides)))
@@ -99,5 +100,4 @@ def main(*overrides: str, short: bool = False) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    print(heading())
     main(*sys.argv[1:])

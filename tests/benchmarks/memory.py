@@ -11,8 +11,6 @@ import subprocess
 import sys
 import time
 
-from machine import heading
-
 LENGTHS = (8, 16, 32)
 
 
@@ -67,5 +65,7 @@ if __name__ == "__main__":
     if len(sys.argv) == 3:
         print(json.dumps(measure(int(sys.argv[1]), bool(int(sys.argv[2])))))
     else:
+        from machine import heading
+
         print(heading())
         main(short="--short" in sys.argv)

@@ -14,8 +14,6 @@ import sys
 import time
 from statistics import median
 
-from machine import heading
-
 CLIPS, LENGTH, STEPS, ROUNDS = 2, 8, 20, 5
 SETTINGS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {  # words for the process, and its environment
     "default": ((), {}),
@@ -88,6 +86,8 @@ def run(words: tuple[str, ...], environment: dict[str, str]) -> float:
 
 def main() -> None:
     """Print the table."""
+    from machine import heading
+
     seconds: dict[str, list[float]] = {name: [] for name in SETTINGS}
     for _ in range(ROUNDS):
         for name, (words, environment) in SETTINGS.items():

@@ -36,14 +36,17 @@ def measure() -> dict[str, float]:
 
 def compare(found: dict[str, float], stored: dict[str, float]) -> list[str]:
     """Print the table; the names of what has fallen."""
-    width = max(map(len, found))
+    names, fallen = list(found | stored), []
+    width = max(map(len, names))
     print(f"\n{'ratio':{width}}   now    stored")
-    for name, value in found.items():
-        before = stored.get(name)
-        fallen = before is not None and value < (1 - SLOWER) * before
-        shown = "     –" if before is None else f"{before:6.2f}"
-        print(f"{name:{width}}   {value:6.2f} {shown}{f'   {1 - value / before:.0%} worse' if fallen else ''}")
-    return [name for name, value in found.items() if value < (1 - SLOWER) * stored.get(name, 0.0)]
+    for name in names:
+        now, before = found.get(name), stored.get(name)
+        shown = ["     –" if value is None else f"{value:6.2f}" for value in (now, before)]
+        worse = 0.0 if now is None or before is None else 1 - now / before
+        if worse > SLOWER:
+            fallen.append(name)
+        print(f"{name:{width}}   {' '.join(shown)}{f'   {worse:.0%} worse' if worse > SLOWER else ''}")
+    return fallen
 
 
 def main() -> int:

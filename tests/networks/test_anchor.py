@@ -57,6 +57,33 @@ def test_the_names_of_the_context_learn_to_see_its_frames():
     assert torch.allclose(second.norm(dim=-1), torch.ones(()))
 
 
+def test_the_scene_is_that_of_the_last_context_frame():
+    """Those before it are remembered all the same."""
+    model = lively(TINY["cvae"]())
+    frames, poses = torch.rand(2, 2, 3, 16, 24), torch.rand(2, 2, 3, 16, 24)
+    others = [torch.cat([torch.rand_like(part[:, :1]), part[:, 1:]], dim=1) for part in (frames, poses)]
+    found, other = model.context(frames, poses), model.context(*others)
+    torch.testing.assert_close(found.scene, other.scene)
+    torch.testing.assert_close(found.features, other.features)
+    assert not torch.allclose(found.memory.keys, other.memory.keys)
+
+
+def test_painting_knows_where_the_context_was_taken_out():
+    """The mask is remembered as a channel of the images, moved with them, and no colour."""
+    model = lively(TINY["cvae"]())
+    frames, poses = torch.rand(2, 1, 3, 16, 24), torch.rand(2, 3, 3, 16, 24)
+    for bias, hidden in ((1e4, 1.0), (-1e4, 0.0)):
+        model.anchor.scene.hider.bias.data.fill_(bias)
+        context = model.context(frames, poses[:, :1])
+        assert (context.memory.images[:, :, -1] == hidden).all()
+    images = torch.cat([context.memory.images[:, :, :-1], torch.ones(2, 1, 1, 16, 24)], dim=2)
+    taken = context._replace(memory=context.memory._replace(images=images))
+    found, other = (model.encode_poses(poses, each) for each in (context, taken))
+    torch.testing.assert_close(found.kept, other.kept)
+    torch.testing.assert_close(found.looks, other.looks)
+    assert (found.half - other.half).abs().mean() > 0.01
+
+
 def test_the_scene_is_in_the_shade_of_the_pose():
     """What the context's pose leaves of the light is taken out of what is seen, and the present one's is put in."""
     model = lively(TINY["cvae"]())

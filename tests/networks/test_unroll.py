@@ -249,6 +249,13 @@ def test_other_gradients_are_refused(gradient):
         unroll(Echo(), film, poses, noise=noise, forced=torch.zeros(2, 5).bool(), gradient=gradient)
 
 
+@pytest.mark.parametrize("chunk", [0, -1])
+def test_chunks_have_steps(chunk):
+    film, poses, noise = clip(Echo(), dtype=torch.float32)
+    with pytest.raises(ValueError, match=f"chunk must be >= 1 step, or null for all, got {chunk}"):
+        unroll(Echo(), film, poses, noise=noise, forced=torch.zeros(2, 5).bool(), chunk=chunk)
+
+
 def test_gradients_pass_through_predictions_as_far_as_they_may():
     class Traced(Echo):
         def __init__(self):

@@ -11,8 +11,9 @@ from vidpred.limits import check_archive
 
 FORMAT = 9
 KEPT = 5  # the oldest format whose networks are here
-OURS = "vidpred.networks.CVAE"  # whose layers were others in every format before that
-MOVED = {  # layers that formats up to 8 had under another name
+OURS = "vidpred.networks.CVAE"  # whose layers change with formats: those before KEPT had others
+RENAMED = 9  # the format from which on layers have other names
+MOVED = {
     "namer": "anchor.namer",
     "keyer": "anchor.keyer",
     "sharpness": "anchor.sharpness",
@@ -29,9 +30,10 @@ MOVED = {  # layers that formats up to 8 had under another name
     "hint_block": "anchor.hint_block",
     "hint_names": "anchor.hint_names",
 }
-ADDED = ("gap_", "anchor.shade", "anchor.hint_")  # begin layers from formats 6 and 8 on; of zeros, they do nothing
-UNHEARD = ("anchor.hint_net", "anchor.hint_block.first")  # those that stay as built: at first nobody listens to them
-WIDENED = {  # by the first fill, from format 7 on
+ADDED = {"gap_": 6, "anchor.shade": 8, "anchor.hint_": 8}  # what begins layers, and the first format that has them
+UNHEARD = ("anchor.hint_net", "anchor.hint_block.first")  # of those, what need not be 0 to do nothing: nobody listens
+FILLED = 7  # the format from which on there is one more fill, the first
+WIDENED = {  # by it; with these values it does nothing
     "anchor.scene.place_fills.weight": 0.0,
     "anchor.scene.head.weight": 0.0,
     "anchor.scene.head.bias": -1e4,
@@ -81,8 +83,7 @@ def check_own(checkpoint: Any, path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} is not a checkpoint of vidpred")
     if checkpoint["vidpred"]["format"] > FORMAT:
         raise CheckpointError(f"{path} was written by vidpred {checkpoint['vidpred']['version']}; this one is older")
-    model = checkpoint["vidpred"].get("config", {}).get("model", {}).get("_target_")
-    if model == OURS and checkpoint["vidpred"]["format"] < KEPT:
+    if _is_ours(checkpoint) and checkpoint["vidpred"]["format"] < KEPT:
         raise CheckpointError(
             f"{path} was written by vidpred {checkpoint['vidpred']['version']}, whose networks this one has replaced: "
             f"train again, or use that version"
@@ -91,15 +92,15 @@ def check_own(checkpoint: Any, path: Path) -> dict[str, Any]:
 
 
 def check_resumable(checkpoint: dict[str, Any], path: Path) -> None:
-    """Refuse to go on with a training that an earlier version began, which trained otherwise.
+    """Refuse to go on with a training that an earlier version began: its optimizer knows other weights.
 
     Raises:
         CheckpointError: if an earlier format was written.
     """
     if checkpoint["vidpred"]["format"] < FORMAT:
         raise CheckpointError(
-            f"{path} was written by vidpred {checkpoint['vidpred']['version']}, which trained otherwise: "
-            f"go on with that version, or start a new training from its weights with init_from=…"
+            f"{path} was written by vidpred {checkpoint['vidpred']['version']}, whose training this version cannot "
+            f"continue: go on with that one, or start a new training from its weights with init_from=…"
         )
 
 
@@ -112,20 +113,28 @@ def load_weights(model: nn.Module, checkpoint: dict[str, Any], *, name: str) -> 
     state = checkpoint["state_dict"]
     weights = {key.removeprefix("model."): value for key, value in state.items() if key.startswith("model.")}
     try:
-        if checkpoint["vidpred"]["format"] < FORMAT:
-            weights = _bring_up(weights, model.state_dict())
+        if _is_ours(checkpoint):
+            weights = _bring_up(weights, model.state_dict(), checkpoint["vidpred"]["format"])
         model.load_state_dict(weights)
     except RuntimeError as error:
         raise CheckpointError(f"{name} does not fit this model: {' '.join(str(error).split())}") from None
 
 
-def _bring_up(weights: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of an earlier format for the layers of today, which do what they did."""
-    weights = {_present_name(key): value for key, value in weights.items()}
-    added = {key: value for key, value in wanted.items() if key.startswith(ADDED)}
+def _is_ours(checkpoint: dict[str, Any]) -> bool:
+    """Whether a checkpoint is of the networks whose layers have changed."""
+    target = checkpoint["vidpred"].get("config", {}).get("model", {}).get("_target_")
+    return bool(target == OURS)
+
+
+def _bring_up(weights: dict[str, Tensor], wanted: dict[str, Tensor], written: int) -> dict[str, Tensor]:
+    """Weights of a format for the layers of today, which do what they did."""
+    if written < RENAMED:
+        weights = {_present_name(key): value for key, value in weights.items()}
+    later = tuple(start for start, since in ADDED.items() if written < since)
+    added = {key: value for key, value in wanted.items() if key.startswith(later)}
     silent = {key: torch.zeros_like(value) for key, value in added.items() if not key.startswith(UNHEARD)}
     weights = added | silent | weights
-    for key, value in WIDENED.items():
+    for key, value in WIDENED.items() if written < FILLED else ():
         if key in weights and key in wanted:
             fewer = [max(0, new - old) for new, old in zip(wanted[key].shape, weights[key].shape, strict=False)]
             before = [size for number in reversed(fewer) for size in (number, 0)]

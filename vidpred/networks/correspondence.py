@@ -1,7 +1,7 @@
 """Pixels fetched from the context, from the places that correspond to those of a pose.
 
-Correspondence is attention between the places of two poses. A place is a square of pixels, two by two or more, with a
-name of unit length that a network gives it from its pose alone.
+Correspondence is attention between places of two images. A place is a square of pixels, two by two or more, with a name
+of unit length that a network gives it.
 """
 
 from typing import NamedTuple
@@ -21,7 +21,7 @@ class Memory(NamedTuple):
     images: Float[Tensor, "N K C H W"]
     keys: Float[Tensor, "N K*n D"]  # names of the places
     hints: Float[Tensor, "N K*n F"]  # features of the places
-    values: Float[Tensor, "N K*n V"]  # colours of the places; then, for every image, their x and y and 1, or zeros
+    values: Float[Tensor, "N K*n V"]  # of the places: colours, two by two; x in each image, 0 in the others; y; and 1
 
 
 class Fetched(NamedTuple):

@@ -16,8 +16,20 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vidpred.networks.anchor import Anchor, Context
+from vidpred.networks.features import unfold_steps
 from vidpred.networks.latent import PriorFactory, StandardPrior, bound_logvar
-from vidpred.networks.layers import Down, GapNote, ResBlock, UNet, Up, activate, enlarge, join_pixels, split_pixels
+from vidpred.networks.layers import (
+    SLOPE,
+    Down,
+    GapNote,
+    ResBlock,
+    UNet,
+    Up,
+    activate,
+    enlarge,
+    join_pixels,
+    split_pixels,
+)
 from vidpred.types import FrameShape, Gaussian
 
 
@@ -142,9 +154,8 @@ class CVAE(nn.Module):
     ) -> PoseFeatures:
         """Features of all poses, and what the context shows at their places."""
         levels = self.pose_net(rearrange(poses, "b t p h w -> (b t) p h w"))
-        by_clip = partial(rearrange, pattern="(b t) ... -> b t ...", b=poses.shape[0])
         body, observed = self.body_logits(activate(levels[0])), self.place_pose(activate(levels[2]))
-        half, quarter, eighth, body, observed = map(by_clip, (*levels, body, observed))
+        half, quarter, eighth, body, observed = unfold_steps((*levels, body, observed), poses.shape[0])
         if gap is not None:
             half, eighth = self.gap_half(half, gap), self.gap_eighth(eighth, gap)
         if self.anchor is None:
@@ -235,4 +246,4 @@ def _gaussian_layers(width: int, z: int) -> nn.Module:
     last = nn.Conv2d(width, 2 * z, 1)
     assert last.bias is not None
     nn.init.constant_(last.bias[z:], -4.0)  # logvar: precise at first, so that z is worth listening to
-    return nn.Sequential(ResBlock(width), nn.LeakyReLU(0.1), last)
+    return nn.Sequential(ResBlock(width), nn.LeakyReLU(SLOPE), last)

@@ -26,9 +26,9 @@ def split_pixels(image: Float[Tensor, "*N C H W"]) -> Float[Tensor, "*N C s h w"
     return rearrange(functional.pixel_unshuffle(image, 2), "... (c s) h w -> ... c s h w", s=4)
 
 
-def join_pixels(places: Float[Tensor, "N C s h w"]) -> Float[Tensor, "N C 2*h 2*w"]:
+def join_pixels(places: Float[Tensor, "*N C s h w"]) -> Float[Tensor, "*N C 2*h 2*w"]:
     """The inverse of ``split_pixels``."""
-    return functional.pixel_shuffle(rearrange(places, "n c s h w -> n (c s) h w"), 2)
+    return functional.pixel_shuffle(rearrange(places, "... c s h w -> ... (c s) h w"), 2)
 
 
 class ResBlock(nn.Module):
@@ -47,7 +47,7 @@ class ResBlock(nn.Module):
 
 
 class Down(nn.Module):
-    """Half the resolution: 4×4 convolution of stride 2."""
+    """Half the resolution: conv4(activate(x)) of stride 2."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class Down(nn.Module):
 
 
 class Up(nn.Module):
-    """Twice the resolution: 1×1 convolution to four times the channels, shuffled into space."""
+    """Twice the resolution: conv1(activate(x)) to four times the channels, shuffled into space."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ class UNet(nn.Module):
 
 
 class GapNote(nn.Module):
-    """Tells the first of a clip's features how many steps lie between the clip and its context.
+    """Tells the first of a clip's features by how many steps its context is moved away.
 
         x_1 + W (1 − exp(−gap / τ)),    τ = 1, 4, 16 and 64 steps
 

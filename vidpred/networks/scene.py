@@ -6,6 +6,7 @@ import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from vidpred.networks.inpainting import inpaint, repeat_pattern
 from vidpred.networks.layers import ResBlock, activate, enlarge, split_pixels
@@ -38,9 +39,9 @@ class Scene(nn.Module):
         self.refine = ResBlock(width)
         self.head = nn.Conv2d(width, 4 * (channels + len(FILLS)), 3, padding=1)
 
-    def hide(self, features: Float[Tensor, "N D h w"], dtype: torch.dtype) -> Float[Tensor, "N 4 h w"]:
-        """h, of the four subpixels of every place; training starts with little of it."""
-        return torch.sigmoid(self.hider(activate(features)).to(dtype) - 2)
+    def hide(self, features: Float[Tensor, "N D h w"], dtype: torch.dtype) -> Float[Tensor, "N 1 2*h 2*w"]:
+        """The mask h, in the precision of the frames; training starts with little of it."""
+        return functional.pixel_shuffle(torch.sigmoid(self.hider(activate(features)).to(dtype) - 2), 2)
 
     def forward(
         self, frame: Float[Tensor, "N C H W"], hidden: Float[Tensor, "N 1 H W"], features: Float[Tensor, "N D h w"]
@@ -55,7 +56,7 @@ class Scene(nn.Module):
 
 
 class Shade(nn.Module):
-    """What a pose does to the light of a scene: exp(s) of it is left, with s = ½ tanh(…) in [−½, ½].
+    """What a pose does to a scene: its light is multiplied by exp(s), with s = ½ tanh(…) in [−½, ½].
 
     An image as that of another one times a quotient of shades: Shashua & Riklin-Raviv 2001 (doi 10.1109/34.908964).
     There is one shade for all colours. As built, s = 0.

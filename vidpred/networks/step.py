@@ -37,7 +37,8 @@ class Model(Protocol):
     ) -> Features:
         """All that poses and context tell, computed once a clip; every tensor begins with (B, T).
 
-        ``gap`` is how many steps lie between a training clip and its context, before or after it; None is none.
+        ``gap`` is by how many steps a training clip's context is moved away from its place right before the other
+        frames, to either side; None is none. Models with a BatchNorm are not told.
         """
 
     def encode_frames(self, frames: Float[Tensor, "N C H W"]) -> Features:

@@ -59,7 +59,8 @@ def unroll(
         from_prior: clips whose z is drawn from the prior, as in a rollout; at its mean where their noise is 0. None is
             none. Their frames train what a rollout does, as in the hybrid objective of Sohn et al. 2015 ("Learning
             structured output representation using deep conditional generative models", NeurIPS, section 4.3).
-        gap: steps that lie between the context of a clip, before or after it, and its other frames; None is none.
+        gap: steps by which the context of a clip is moved away from its place right before the other frames, to either
+            side; None is none.
         gradient: through the previous frame where it is predicted: "full" (through time), "detached", or a number k:
             cut before every k-th step (truncated backpropagation through time, Williams & Peng 1990, doi
             10.1162/neco.1990.2.4.490). 1 is "detached".
@@ -72,9 +73,9 @@ def unroll(
         Predictions of the S frames, with posterior and prior of every step.
 
     Raises:
-        ValueError: if there is no such ``gradient``.
+        ValueError: if there is no such ``gradient``, or ``chunk`` is not positive.
     """
-    check_gradient(gradient)
+    check_unrolling(gradient, chunk)
     steps = noise.shape[1]
     features = _encode_poses(model, frames, poses, frames.shape[1] - steps, gap, recompute=recompute)
     clips, run = _Clips(frames, features, noise, from_prior), _recomputed if recompute else _plain
@@ -130,16 +131,18 @@ def predict_next(
     return torch.stack(predicted, dim=1)
 
 
-def check_gradient(gradient: Gradient) -> None:
-    """Refuse what is no way for gradients.
+def check_unrolling(gradient: Gradient, chunk: int | None) -> None:
+    """Refuse what is no way for gradients, or no number of steps.
 
     Raises:
-        ValueError: that names the choices.
+        ValueError: that says what is possible.
     """
     if gradient not in get_args(get_args(Gradient)[0]) and not (isinstance(gradient, int) and gradient >= 1):
         raise ValueError(
             f"gradient must be 'full', 'detached' or a number of steps >= 1 that it is cut after, got {gradient!r}"
         )
+    if chunk is not None and chunk < 1:
+        raise ValueError(f"chunk must be >= 1 step, or null for all, got {chunk}")
 
 
 class _Clips(NamedTuple):
@@ -259,7 +262,7 @@ def _encode_poses(
         return model.encode_poses(poses, context, gap)
     parts = torch.split(poses, max(1, RECOMPUTED // len(poses)), dim=1)
     gaps = [gap] + [None] * (len(parts) - 1)
-    encoded = [_recomputed(model.encode_poses, part, context, told) for part, told in zip(parts, gaps, strict=True)]
+    encoded = [_recomputed(model.encode_poses, part, context, moved) for part, moved in zip(parts, gaps, strict=True)]
     return _join(encoded, torch.cat)
 
 

@@ -18,7 +18,7 @@ from vidpred.metrics import SSIM_SIZE, psnr, ssim
 from vidpred.networks import Model, rollout, unroll
 from vidpred.networks.checkpoint import FORMAT
 from vidpred.networks.compilation import compile_networks
-from vidpred.networks.unroll import Gradient, check_gradient
+from vidpred.networks.unroll import Gradient, check_unrolling
 from vidpred.objectives import Controller, Objective
 from vidpred.objectives.terms import mean_squared_error
 from vidpred.pose.skeletons import skeleton_to_dict
@@ -120,7 +120,7 @@ class VideoPrediction(LightningModule):
         super().__init__()
         if context_frames < 1:
             raise ValueError(f"context_frames must be >= 1, got {context_frames}")
-        check_gradient(gradient)
+        check_unrolling(gradient, chunk)
         if not 0 <= prior_share < 1:
             raise ValueError(f"prior_share must lie in [0, 1): the posterior needs clips of its own, got {prior_share}")
         if validation_z not in ("sample", "mean"):
