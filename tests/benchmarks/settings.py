@@ -1,10 +1,10 @@
 """What settings are worth: the default training step under each of them, by its speed with the defaults.
 
-    python tests/benchmarks/settings.py
+    python tests/benchmarks/settings.py [compiled]
 
 Two clips of eight frames at 64x64, a fresh process a measurement, settings in turns; medians over rounds. Defaults:
 bfloat16 autocast where the processor computes it, channels_last, all cores, freed memory kept, steps together after a
-rehearsal, not compiled.
+rehearsal, not compiled. Compiling takes minutes a round on a CPU, and is done on demand.
 """
 
 import json
@@ -22,8 +22,8 @@ SETTINGS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {  # words for the
     "one thread": ((), {"OMP_NUM_THREADS": "1"}),
     "memory is given back": (("give",), {}),
     "steps in turn": (("in-turn",), {}),
-    "torch.compile": (("compile",), {}),
 }
+COMPILED = {"torch.compile": (("compile",), {})}
 
 
 def measure(words: list[str]) -> float:
@@ -88,9 +88,10 @@ def main() -> None:
     """Print the table."""
     from machine import heading
 
-    seconds: dict[str, list[float]] = {name: [] for name in SETTINGS}
+    settings = SETTINGS | COMPILED if "compiled" in sys.argv else SETTINGS
+    seconds: dict[str, list[float]] = {name: [] for name in settings}
     for _ in range(ROUNDS):
-        for name, (words, environment) in SETTINGS.items():
+        for name, (words, environment) in settings.items():
             seconds[name].append(run(words, environment))
     print(f"{'':38}   ms a step   speed by the default's")
     for name, found in seconds.items():
