@@ -114,6 +114,20 @@ def test_colours_cannot_run_away_however_long_a_rollout(name):
     assert not torch.allclose(frames[:, -1], frames[:, 0], atol=0.1)
 
 
+def test_colours_cannot_run_away_whatever_z_tells():
+    """As in rollouts with the posterior's z, which makes up for what the step before has painted."""
+    model = lively(TINY["cvae"](prior=LearnedPrior))
+    frames, poses = torch.rand(2, 1, 3, 16, 24), torch.rand(2, 2, 3, 16, 24)
+    pose = unbind_steps(model.encode_poses(poses, model.context(frames, poses[:, :1])))[1]
+    before = model.encode_frames(frames[:, 0])
+    prior = model.prior(before, pose)
+    for told in (-1e4, 1e4):
+        frame, _ = model.decode(before, pose, prior.mean + told, prior, None)
+        assert frame.abs().max() > 0.5
+        assert frame.min() >= -1.5
+        assert frame.max() <= 2.5
+
+
 def test_standard_prior_is_standard(model):
     frames, poses = torch.rand(2, 3, 16, 24), torch.rand(2, 1, 3, 16, 24)
     pose = unbind_steps(model.encode_poses(poses, model.context(frames[:, None], poses)))[0]

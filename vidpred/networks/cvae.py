@@ -62,12 +62,13 @@ class CVAE(nn.Module):
     it is to be trusted:
 
         painted = w₁ ⊙ (looks + ½ tanh(detail)) + w₂ ⊙ x_t-1 + w₃ ⊙ scene + w₄ ⊙ moved,
-        x̂_t = painted + enlarge(trust ⊙ told(z_t − m_t)),
+        x̂_t = painted + enlarge(trust ⊙ clamp(told(z_t − m_t), −1, 1)),
 
     with w a softmax over the four, scene the last context frame without the person, in the shade of the present pose,
     looks and moved what the context shows where its pose is like the present one (see ``Anchor``). Without an anchor
     there are only the first two, and looks are grey. At z = m_t no colour leaves [−½, 1½], however long a rollout: a
-    residual that is added to every frame would sum up beyond the length of training clips.
+    residual that is added to every frame would sum up beyond the length of training clips. Whatever z is, none leaves
+    [−1½, 2½]: a step that makes up for the step before, and for more than that, would otherwise be made up for in turn.
 
     The first step of a training clip is told how far its context is (see ``GapNote``).
 
@@ -222,8 +223,8 @@ class CVAE(nn.Module):
     def _shift_colors(
         self, eighth: Float[Tensor, "N F h w"], news: Float[Tensor, "N Z h w"]
     ) -> Float[Tensor, "N C H W"]:
-        """By how much the places of z change their colours: what z tells, as far as it is to be trusted."""
-        shift = torch.sigmoid(self.trust(activate(eighth))) * self.told(news)
+        """By how much the places of z change their colours: what z tells, as far as it is to be trusted, in [−1, 1]."""
+        shift = torch.sigmoid(self.trust(activate(eighth))) * self.told(news).clamp(-1, 1)
         return enlarge(shift.to(news.dtype), self.shape.height, self.shape.width)
 
 
