@@ -146,6 +146,8 @@ def main() -> None:
              "processor": find_processor(), "threads": 1, "versions": trained["versions"]}  # fmt: skip
     results = {"about": about, "runs": found, "gains": compare(found)}
     (folder / "ablation.json").write_text(json.dumps(results, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(f"{about['date'][:10]}, {about['processor']}, a thread a run, torch {trained['versions']['torch']}, "
+          f"vidpred {trained['versions']['vidpred']}, seeds {', '.join(map(str, SEEDS))}")  # fmt: skip
     show(found)
 
 
