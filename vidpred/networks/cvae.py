@@ -116,8 +116,9 @@ class CVAE(nn.Module):
         self.body_logits = nn.Conv2d(half, 4, 1)
         assert self.body_logits.bias is not None
         nn.init.constant_(self.body_logits.bias, -2.0)  # training starts near copying
-        make_anchor = partial(Anchor, shape, scales, name_channels=name_channels, hint_channels=hint_channels)
-        self.anchor = make_anchor() if anchor else None
+        self.anchor = (
+            Anchor(shape, scales, name_channels=name_channels, hint_channels=hint_channels) if anchor else None
+        )
 
         observed = max(1, eighth // 2)
         self.observer = nn.Conv2d(64 * channels, observed, 3, padding=1)
